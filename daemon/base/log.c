@@ -105,6 +105,17 @@ line_add(struct line *l, const char *s, size_t len)
 	l->len += len;
 }
 
+/* Of a sequence of 2 or 3 bytes; nothing longer is dangerous. */
+static unsigned
+code_point(const unsigned char *u, size_t n)
+{
+	if (n == 2)
+		return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
+	if (n == 3)
+		return (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
+	return 0;
+}
+
 /* The visible form of the n bytes at s, or NULL if they are harmless. n is 0 where
  * there is no valid character. */
 static const char *
@@ -120,10 +131,7 @@ escape_of(const char *s, size_t n, char out[16])
 		snprintf(out, 16, "\\x%02x", u[0]);
 		return out;
 	}
-	unsigned code =
-		n == 2	 ? (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu)
-		: n == 3 ? (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu)
-			 : 0;
+	unsigned code = code_point(u, n);
 	bool control = code >= 0x80 && code < 0xa0;
 	bool line_end = code == 0x2028 || code == 0x2029;
 	bool turns = (code >= 0x202a && code <= 0x202e) ||
