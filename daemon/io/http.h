@@ -1,0 +1,82 @@
+/* http.h - the HTTP server: evhttp behind limits of our own, routes, WebSocket and SSE.
+ *
+ * Limits hold against slow drips too: a connection has header_timeout for its whole
+ * header and body_timeout for its body, whatever trickles in, and idle_timeout between
+ * requests. Header bytes are checked (RFC 9110 §5.5: no NUL, CR or bare LF; no blank
+ * before the colon, RFC 9112 §5.1). Every refusal is a problem document. Host names no
+ * resource: any Host is served. TCP_NODELAY on all listeners. */
+#ifndef INTERACTD_IO_HTTP_H
+#define INTERACTD_IO_HTTP_H
+
+#include <conf.h>
+#include <err.h>
+#include <http.h>
+#include <loop.h>
+#include <sys/types.h>
+
+struct http_server;
+
+struct http_opts {
+	const struct conf_list *listen; /* "127.0.0.1:8080", "[::1]:8080" */
+	const char *socket; /* Unix socket of the operator (mode 0660), or NULL */
+	const char *tls_cert, *tls_key; /* PEM; both or neither; for the TCP listeners */
+	const struct conf_list *origins; /* allowed Origin values; "*" alone = any */
+	size_t max_header_bytes, max_body_bytes;
+	unsigned max_connections; /* past it, accepting pauses */
+	unsigned max_connections_per_peer; /* TCP only */
+	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+	size_t max_output_bytes; /* queued to a slow WebSocket or SSE client; then closed */
+};
+
+struct http_server *http_open(struct loop *, const struct http_opts *, struct err *);
+void http_close(struct http_server **); /* streams get their on_close first */
+
+/* "GET /v1/contacts/{}/timeline"; the longest match wins; a known path with another
+ * method is 405 with Allow, HEAD is answered as GET. Streamed bodies: see below. */
+void http_route(struct http_server *, const char *method_and_path, http_handler_fn *,
+	void *arg);
+/* Runs before every routed handler; returns false if it has answered, or will answer
+ * and run the handler itself by http_continue (authentication that asks the database). */
+typedef bool http_before_fn(struct http_request *, void *arg);
+void http_set_before(struct http_server *, http_before_fn *, void *arg);
+void http_continue(struct http_request *); /* runs the routed handler now */
+/* The route's pattern ("GET /v1/contacts/{}"), for roles and metrics. */
+const char *http_route_pattern(const struct http_request *);
+/* Runs after every answer: for metrics and the access log at debug. */
+typedef void http_after_fn(struct http_request *, int status, int64_t took_us, void *arg);
+void http_set_after(struct http_server *, http_after_fn *, void *arg);
+
+struct http_counters {
+	unsigned connections, streams;
+	unsigned long long accepted, requests, refused_header, refused_body, timeouts,
+		refused_connections, bad_requests;
+};
+void http_get_counters(const struct http_server *, struct http_counters *);
+/* The TCP port actually bound by listener i (for port 0 in tests), 0 if none. */
+int http_port(const struct http_server *, size_t i);
+
+/* A long-lived answer: WebSocket (RFC 6455) or Server-Sent Events. Made from a request
+ * instead of answering it. */
+struct http_stream;
+struct http_stream_callbacks {
+	/* WebSocket text message, complete, at most 64 KiB; NULL = messages are ignored. */
+	void (*on_message)(void *arg, const char *text, size_t len);
+	void (*on_close)(void *arg); /* exactly once; the stream is gone after it */
+};
+bool http_wants_websocket(const struct http_request *); /* Upgrade: websocket */
+/* The words of Sec-WebSocket-Protocol, in order; false past the end. */
+bool http_websocket_protocol(const struct http_request *, size_t n, char *dst, size_t cap);
+/* Answers 101 with `protocol` (or none) and returns the stream; NULL if the handshake
+ * was wrong (the problem is answered then). Pings every 30 s, closes after two missed. */
+struct http_stream *http_websocket(struct http_request *, const char *protocol,
+	const struct http_stream_callbacks *, void *arg);
+/* Answers 200 text/event-stream; a comment every 15 s keeps proxies awake. */
+struct http_stream *http_sse(struct http_request *, const struct http_stream_callbacks *,
+	void *arg);
+/* One text frame, or one event with id (NULL = none). A slow client past
+ * max_output_bytes is closed (on_close comes later, never inside this call). */
+void http_stream_send(struct http_stream *, const char *id, const char *text, size_t len);
+/* WebSocket close code (RFC 6455 §7.4.1); on_close follows, never inside this call. */
+void http_stream_close(struct http_stream *, int code, const char *reason);
+
+#endif

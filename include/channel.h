@@ -1,0 +1,276 @@
+/* channel.h - how a channel adapter (a "driver") is written. This header is the whole of
+ * it: the functions the core calls (struct channel_ops), the functions the driver calls
+ * (channel_*), and what travels between them (struct call_event for phone systems).
+ *
+ * A driver is a folder channels/NAME with its code, one line in channels/table.c, its
+ * tests, and rows for its configuration keys. It knows its wire and nothing of contacts,
+ * SQL, Redis or agents. Everything runs on the loop's thread; nothing may block: use
+ * stream.h for connections and loop.h for time. Log with channel_who() as `who`.
+ *
+ * Life of a channel: the core allocates `size` zeroed bytes (channel_private) and a
+ * filled configuration struct (channel_conf), then calls open. The driver connects in
+ * its own time and reports channel_up, channel_down (with a sentence), again and again
+ * as the wire comes and goes; reconnecting, with loop_backoff_ms, is the driver's.
+ * close means: take no new work, let go, and call channel_closed once, now or later (the
+ * core waits at most 2 s). After that the memory is freed by the core.
+ *
+ * A driver for a phone system turns what its wire says into call events, gives each to
+ * channel_call_event the moment it arrives, and keeps no calls of its own. The core
+ * writes the event to its spool, and its call tracker makes calls, legs, queues and
+ * transfers of them. The tracker takes events late, twice, out of order or never; the
+ * driver need not repair anything. After every (re)connection the driver sends a
+ * snapshot (CALL_SNAPSHOT_BEGIN … END): what the phone system says is there now; live
+ * events are given to the tracker as they come, also while a snapshot is being listed. */
+#ifndef INTERACTD_CHANNEL_H
+#define INTERACTD_CHANNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "conf.h"
+#include "err.h"
+#include "json.h"
+#include "loop.h"
+
+struct channel;
+
+/* ---- What the core calls ---------------------------------------------------------- */
+
+#define CHANNEL_PHONE 1u /* gives call events; its conf struct begins with phone_conf */
+
+struct channel_ops {
+	const char *driver; /* "asterisk": the value of `driver =` in a [channel] section */
+	const char *summary; /* one line for `interactctl channels` and the manual */
+	unsigned caps; /* CHANNEL_PHONE … */
+	size_t size; /* of the driver's private state */
+	size_t conf_size; /* of the struct the rows fill */
+	const struct conf_key *keys; /* ends with CONF_END */
+
+	/* Required. Checks of keys against each other happen here too (and alone, with
+	 * channel = NULL and nothing opened, for --check-config): return -1 and a sentence
+	 * about the key. May return before the channel is up. */
+	int (*open)(struct channel *, const void *conf, struct err *);
+	void (*close)(struct channel *);
+	/* Optional: compare now with what the phone system lists (`channel resync`, and the
+	 * core's slow timer). NULL: the core never asks. */
+	void (*resync)(struct channel *);
+	/* Optional: members for this channel's object in /v1/status (json_* with keys). */
+	void (*status)(const struct channel *, struct json_out *);
+};
+
+/* Every driver linked in, ended by NULL; channels/table.c. */
+extern const struct channel_ops *const channel_drivers[];
+
+/* ---- What the driver calls -------------------------------------------------------- */
+
+void *channel_private(const struct channel *);
+const void *channel_conf(const struct channel *); /* the struct of its rows */
+const char *channel_name(const struct channel *); /* NAME of [channel NAME] */
+const char *channel_tenant(const struct channel *);
+const char *channel_who(const struct channel *); /* "channel NAME", for log_* */
+struct loop *channel_loop(const struct channel *);
+
+/* Connected, logged in and listening. peer: what is at the other end, as it calls itself
+ * ("Asterisk 22.10.1"), or NULL. Twice without channel_down between is harmless. */
+void channel_up(struct channel *, const char *peer);
+/* Not connected any more, or still not: why, as a sentence for the operator, with what to
+ * do about it where that is known. Logged when it changes, not each time. */
+void channel_down(struct channel *, const char *why);
+void channel_closed(struct channel *);
+/* Adds n to the channel's counter of that name, made on first use (at most 64 per
+ * channel): shown in /v1/status and as interactd_channel_events_total{channel,event}. */
+void channel_count(struct channel *, const char *counter, unsigned n);
+/* Something was refused (an unreadable message, one too long): counted under `cause`, a
+ * short fixed word, and logged with the detail once per cause and minute. */
+void channel_refused(struct channel *, const char *cause, const char *detail_fmt, ...)
+	PRINTF_LIKE(3, 4);
+
+/* ---- Phone systems ---------------------------------------------------------------- */
+
+/* The keys every phone driver has; the first member of its conf struct, and the first of
+ * its rows by PHONE_CONF_KEYS. The tracker reads them; a driver need not. */
+struct phone_conf {
+	struct conf_regex trunks; /* over endpoints: those that lead outside */
+	struct conf_regex agents; /* over endpoints (or presence): group 1 = agent's id */
+	char *agent_prefix; /* put before ids found by `agents` */
+	struct conf_list own_numbers; /* never a contact */
+	struct conf_regex dial_allow; /* numbers that may be dialled */
+	char *region; /* for numbers without a country; NULL = the tenant's */
+};
+#define PHONE_CONF_KEYS(type, member)                                                  \
+	{"trunks", CONF_REGEX, offsetof(type, member.trunks), NULL, 0, 0,              \
+		CONF_REQUIRED, NULL,                                                   \
+		"Endpoints that lead outside, as a POSIX extended regular expression " \
+		"(PJSIP/trunk, sofia/external/)."},                                    \
+		{"agents", CONF_REGEX, offsetof(type, member.agents), NULL, 0, 0, 0,   \
+			NULL,                                                          \
+			"Endpoints of agents; the first group is the agent's id "      \
+			"(^PJSIP/(100[0-9])$). Agents found so need not be created."}, \
+		{"agent_prefix", CONF_STRING, offsetof(type, member.agent_prefix), "", \
+			0, 32, 0, NULL, "Put before agent ids found by `agents`."},    \
+		{"own_numbers", CONF_LIST, offsetof(type, member.own_numbers), NULL,   \
+			0, 10000, 0, NULL,                                             \
+			"Numbers of our own, which are never a contact."},             \
+		{"dial_allow", CONF_REGEX, offsetof(type, member.dial_allow), NULL, 0, \
+			0, 0, NULL, "Numbers that may be dialled; none if absent."},   \
+	{                                                                              \
+		"region", CONF_STRING, offsetof(type, member.region), NULL, 2, 2, 0,   \
+			NULL,                                                          \
+			"Country (ISO 3166, CN, TW, US) of numbers without one; "      \
+			"absent: the tenant's."                                        \
+	}
+
+/* What happened. One list makes the enum, the names in logs and the spool's numbers:
+ * only ever append. "channel" here is one leg's connection on the phone system, known by
+ * its unique id (uid). */
+#define CALL_EVENTS(E)                                                                 \
+	E(CHANNEL_NEW, "a channel began; all that is known of it")                     \
+	E(CHANNEL_STATE, "its state changed (state)")                                  \
+	E(CHANNEL_UPDATE, "its linked id, numbers, names, exten or variables changed") \
+	E(CHANNEL_HANGUP, "it ended (cause; flag CALL_SHUTDOWN)")                      \
+	E(HANGUP_REQUEST, "its far end hung up, or somebody ordered it (flag soft)")   \
+	E(DIAL_BEGIN, "uid (may be empty: originate) offers a call to other_uid")      \
+	E(DIAL_STATE, "the offer to other_uid: ringing, progress (state)")             \
+	E(DIAL_END, "the offer ended (result; forward = new target of a 302)")         \
+	E(QUEUE_JOIN, "uid waits in queue (position)")                                 \
+	E(QUEUE_LEAVE, "uid left queue, for whatever reason")                          \
+	E(QUEUE_ABANDON, "the queue gave uid up: caller left, or queue's time-out")    \
+	E(QUEUE_OFFER, "queue offers uid to member interface (other_uid = its leg)")   \
+	E(QUEUE_NO_ANSWER, "the member's ring time ran out")                           \
+	E(QUEUE_CONNECT, "the member took uid")                                        \
+	E(QUEUE_COMPLETE, "the member's part is over (result: caller, agent, transfer)") \
+	E(BRIDGE_ENTER, "uid is in bridge (flag CALL_PARKING_BRIDGE …)")               \
+	E(BRIDGE_LEAVE, "uid left bridge")                                             \
+	E(HOLD, "uid's user put the other side on hold")                               \
+	E(UNHOLD, "and took it back")                                                  \
+	E(PARK, "uid was parked (exten = space; other_uid or other_name = parker)")    \
+	E(UNPARK, "uid was taken back by other_uid")                                   \
+	E(PARK_TIMEOUT, "uid's parking ran out; it goes to the dialplan")              \
+	E(PARK_GIVE_UP, "uid hung up while parked")                                    \
+	E(TRANSFER_BLIND, "uid (transferer) sends other_uid (transferee) to exten")    \
+	E(TRANSFER_ATTENDED, "uid joins other_uid with second_uid's other side")       \
+	E(PICKUP, "uid answered the call that rang at other_uid")                      \
+	E(LOCAL_BRIDGE, "uid and other_uid are the halves of one Local channel")       \
+	E(LOCAL_OPTIMIZED, "the halves uid and other_uid are being taken out")         \
+	E(VARIABLE, "the dialplan set a variable on uid (vars)")                       \
+	E(RECORDING, "a recording of uid began (detail = where)")                      \
+	E(VOICEMAIL, "uid left a voicemail (exten = mailbox; detail = where)")         \
+	E(DTMF, "uid's user pressed a key (detail)")                                   \
+	E(APPLICATION, "uid runs a dialplan application (detail = name, exten)")       \
+	E(ORIGINATE, "an originate was asked for: uid if known, exten = target")       \
+	E(ORIGINATE_RESULT, "and its answer (result; agent's phone)")                  \
+	E(SNAPSHOT_BEGIN, "what follows is the phone system's own list")               \
+	E(SNAPSHOT_CHANNEL, "one channel in it, as CHANNEL_NEW; bridge, age_ms, detail " \
+			    "= application")                                           \
+	E(SNAPSHOT_WAITING, "one caller waiting in queue (age_ms)")                    \
+	E(SNAPSHOT_PARKED, "one parked caller")                                        \
+	E(SNAPSHOT_END, "the list is complete: what is not in it is gone")             \
+	E(LINK_LOST, "we do not hear the phone system any more")                       \
+	E(SYSTEM_STOPPED, "the phone system says it stops, or has restarted")
+
+enum call_event_type {
+#define E(name, help) CALL_##name,
+	CALL_EVENTS(E)
+#undef E
+	CALL_EVENT_TYPES
+};
+
+enum call_channel_state {
+	CALL_STATE_UNKNOWN,
+	CALL_STATE_DOWN, /* exists, nothing rings yet */
+	CALL_STATE_RING, /* the caller's side hears ringing */
+	CALL_STATE_RINGING, /* this phone rings */
+	CALL_STATE_PROGRESS,
+	CALL_STATE_UP,
+	CALL_STATE_BUSY,
+};
+
+enum call_result {
+	CALL_RESULT_NONE,
+	CALL_RESULT_ANSWER,
+	CALL_RESULT_BUSY,
+	CALL_RESULT_NO_ANSWER,
+	CALL_RESULT_CANCEL, /* withdrawn: caller left, or answered elsewhere */
+	CALL_RESULT_CONGESTION,
+	CALL_RESULT_UNAVAILABLE,
+	CALL_RESULT_REJECTED,
+	CALL_RESULT_FORWARDED, /* 302: other_exten says where */
+	CALL_RESULT_CALLER, /* QUEUE_COMPLETE: who ended it */
+	CALL_RESULT_AGENT,
+	CALL_RESULT_TRANSFER,
+	CALL_RESULT_FAILED,
+	CALL_RESULT_INVALID,
+};
+
+#define CALL_LOCAL 1u /* uid is a half of a Local channel (name ends in ;1 or ;2) */
+#define CALL_OTHER_LOCAL 2u /* so is other_uid */
+#define CALL_PARKING_BRIDGE 4u /* BRIDGE_ENTER: a place to wait, not to talk */
+#define CALL_SHUTDOWN 8u /* hung up because the phone system stops */
+#define CALL_SOFT 16u /* HANGUP_REQUEST: ordered by somebody, not by the far end */
+#define CALL_WITHHELD 32u /* the caller's number is withheld */
+#define CALL_OUTGOING 64u /* the phone system made this channel (it dials out on it) */
+#define CALL_EXTERNAL 128u /* the phone system itself says that the channel leads outside */
+
+/* The text fields; one list makes the struct, the spool's format (only ever append) and
+ * the debug print. Absent = NULL. Number fields are as the phone system gave them. */
+#define CALL_EVENT_TEXTS(T)                                                            \
+	T(boot, "a word that changes when uids may start over; NULL if they never do") \
+	T(uid, "the channel's unique id")                                              \
+	T(linked, "id of the oldest channel it belongs with; changes as bridges join") \
+	T(name, "the channel's name, PJSIP/1001-0000005c")                             \
+	T(endpoint, "the phone or trunk it belongs to, PJSIP/1001")                    \
+	T(presence, "what `agents` is matched with if not the endpoint, 1001@pbx.test") \
+	T(caller_number, "the number the channel presents")                            \
+	T(caller_name, "")                                                             \
+	T(connected_number, "who it talks to, as the phone system says")               \
+	T(connected_name, "")                                                          \
+	T(exten, "dialled digits (CHANNEL_NEW), target, parking space, mailbox")       \
+	T(context, "")                                                                 \
+	T(other_uid, "the second channel of the event")                                \
+	T(other_linked, "")                                                            \
+	T(other_name, "")                                                              \
+	T(other_endpoint, "")                                                          \
+	T(other_presence, "")                                                          \
+	T(other_caller_number, "")                                                     \
+	T(other_exten, "DIAL_END forwarded: where to")                                 \
+	T(second_uid, "TRANSFER_ATTENDED: transferer's second leg")                    \
+	T(target_uid, "TRANSFER_ATTENDED: who is now with other_uid, if known")        \
+	T(dial_string, "the number handed to the trunk")                               \
+	T(queue, "")                                                                   \
+	T(interface, "the queue member's interface")                                   \
+	T(member, "the queue member's name")                                           \
+	T(bridge, "")                                                                  \
+	T(language, "")                                                                \
+	T(detail, "see the type")                                                      \
+	T(action, "ORIGINATE…: the request's own id")
+
+struct call_var {
+	const char *name, *value;
+};
+#define CALL_VARS_MAX 64
+
+struct call_event {
+	enum call_event_type type;
+	enum call_channel_state state, other_state;
+	enum call_result result;
+	unsigned flags;
+	int cause; /* ITU-T Q.850 §2.2.7; 0 = none given */
+	int position;
+	int64_t age_ms; /* SNAPSHOT_…: for how long already */
+	int64_t at_us; /* wall time: the phone system's if it sends one, else receipt */
+#define T(name, help) const char *name;
+	CALL_EVENT_TEXTS(T)
+#undef T
+	const struct call_var *vars;
+	size_t n_vars;
+};
+
+const char *call_event_name(enum call_event_type); /* "CHANNEL_NEW" */
+
+/* Hands one event to the core. Everything is borrowed until return. at_us 0 = now. */
+void channel_call_event(struct channel *, const struct call_event *);
+
+/* `endpoint` is one of the channel's trunks. */
+bool phone_conf_is_trunk(const struct phone_conf *, const char *endpoint);
+
+#endif

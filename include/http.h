@@ -1,0 +1,50 @@
+/* http.h - requests and answers of the built-in HTTP server, as resources see them.
+ *
+ * The server (daemon/io/http.c) has checked framing and limits before a handler runs.
+ * A handler answers once, now or later; until then the request stays valid even if the
+ * client goes away (http_is_gone tells; an answer is then dropped). */
+#ifndef INTERACTD_HTTP_H
+#define INTERACTD_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "buf.h"
+
+struct http_request;
+typedef void http_handler_fn(struct http_request *, void *arg);
+
+/* What the client sent; borrowed for the request's life. */
+const char *http_method(const struct http_request *); /* "GET" */
+const char *http_path(const struct http_request *); /* decoded, no query, begins with / */
+/* The n-th `{…}` of the route, decoded; "" if there is none. */
+const char *http_path_arg(const struct http_request *, size_t n);
+/* A query parameter, decoded; NULL if absent. */
+const char *http_query(const struct http_request *, const char *name);
+/* The n-th parameter's name and value; false past the end. */
+bool http_query_nth(const struct http_request *, size_t n, const char **name_r,
+	const char **value_r);
+const char *http_header(const struct http_request *, const char *name); /* or NULL */
+const char *http_body(const struct http_request *, size_t *len_r); /* ends with NUL */
+const char *http_peer(const struct http_request *); /* "127.0.0.1", "::1" or "unix" */
+/* On the operator's Unix socket: the peer's uid (SO_PEERCRED). false elsewhere. */
+bool http_peer_uid(const struct http_request *, unsigned *uid_r);
+bool http_is_gone(const struct http_request *);
+
+/* The answer. A header may be added any time before the answer is sent. */
+void http_add_header(struct http_request *, const char *name, const char *value);
+/* Sends status with a body of that type; body borrowed until return. */
+void http_answer(struct http_request *, int status, const char *type, const void *body,
+	size_t len);
+void http_answer_json(struct http_request *, int status, const struct buf *body);
+/* An RFC 9457 problem document: {"type":"about:blank","title":…,"status":…,"detail":…}
+ * with extra members (JSON text `"name":value,…` without braces, or NULL). */
+void http_problem(struct http_request *, int status, const char *extra,
+	const char *detail_fmt, ...) __attribute__((format(printf, 4, 5)));
+const char *http_status_title(int status);
+
+/* Kept beside a request by the layers between server and handler (who is asking). */
+void http_set_context(struct http_request *, void *context, void (*free_fn)(void *));
+void *http_context(const struct http_request *);
+
+#endif
