@@ -1,0 +1,105 @@
+/* pop.h - screen pops: what an agent's screen is told about the interaction in front of
+ * them, over Redis, exactly as contract.md gives it.
+ *
+ * A subject is an interaction that agents may be shown (a call); its card (contact,
+ * wishes, recent) is fetched once, as soon as the subject begins, and shared by its pops.
+ * A pop opens when its card is there or pop_timeout_ms after it was asked for, whichever
+ * comes first; then `degraded`, and an update follows with the card.
+ *
+ *   PENDING (waits for card) -> OPEN -> CLOSED        closed while pending: never opened
+ *
+ * Each open is closed exactly once. While Redis is away nothing is numbered: when it
+ * returns, what is still true is issued, what ended is closed if it had been opened, and
+ * nothing stale is replayed. If Redis lost its data (epoch) all open pops are opened
+ * again. Scripts are idempotent, so a command whose answer was lost is given again. */
+#ifndef INTERACTD_DESK_POP_H
+#define INTERACTD_DESK_POP_H
+
+#include <desk/events.h>
+#include <io/redis.h>
+#include <people/address.h>
+#include <people/store.h>
+#include <timeline/card.h>
+
+struct pops;
+struct subject;
+
+struct pops_opts {
+	unsigned pop_timeout_ms; /* [daemon] pop_timeout_ms */
+	unsigned wrapup_ms; /* [daemon] wrapup_s; 0 = off */
+	unsigned stream_max; /* pops kept in an agent's stream, 0 = 1000 */
+};
+
+struct pops *pops_new(struct store *, struct redis *, const struct pops_opts *);
+/* Leaves open pops open in Redis: the next daemon compares (pops_adopt). */
+void pops_free(struct pops **);
+void pops_set_timeout(struct pops *, unsigned pop_timeout_ms);
+
+/* What all pops of an interaction say; strings borrowed until return (copied). */
+struct subject_info {
+	const struct tenant *tenant;
+	struct uuid interaction;
+	const char *channel, *kind, *direction; /* "pbx-main", "call", "in" */
+	const char *queue; /* NULL = none */
+	const char *call_id; /* the phone system's linked id */
+	const char *remote_kind, *remote_display; /* "phone"; display may be NULL */
+	const char *remote_value; /* normalised; NULL = withheld or unknown */
+	bool remote_normal, withheld, no_contact;
+	enum trust trust;
+	const char *local;
+	const char *variables; /* JSON object text */
+	int64_t at_us; /* the interaction's beginning */
+};
+
+struct subject *subject_begin(struct pops *, const struct subject_info *);
+/* Variables, queue, display … changed: open pops get a pop.update if what they show
+ * differs. */
+void subject_update(struct subject *, const struct subject_info *);
+/* The writer has the last word on who it is: if the contact differs from the card's, the
+ * card is fetched again and open pops are updated. nil = nobody. */
+void subject_contact(struct subject *, const struct uuid *contact);
+/* All its pops must be closed (assert); wrap-up may still run. Frees. */
+void subject_end(struct subject **);
+
+struct pop_info {
+	struct uuid pop;
+	const char *agent; /* NULL: a queue's pop, of `queue` */
+	const char *queue; /* through which it came, or NULL */
+	const char *state; /* ringing, talking, held, waiting, … */
+	int64_t at_us; /* of the change */
+	int64_t waited_ms; /* so far in the queue, or since the call's beginning */
+};
+/* Opening one that is open already is an update. */
+void pop_open(struct subject *, const struct pop_info *);
+void pop_update(struct subject *, const struct pop_info *);
+/* reason: contract.md's. With wrap-up on, an agent's pop that was talked on becomes
+ * `wrapup` and closes by itself. Unknown or closed: nothing. */
+void pop_close(struct subject *, const struct uuid *pop, const char *reason, int64_t at_us);
+
+/* After a restart: the calls that live have been opened again silently (see
+ * pops_set_silent); everything else of these channels that Redis holds as open is closed
+ * as interrupted. done comes once. */
+void pops_set_silent(struct pops *, bool silent); /* replay: pops go to memory only */
+void pops_adopt(struct pops *, void (*done)(void *arg), void *arg);
+
+/* GET /v1/agents/{id}/pops: {"items":[…],"next":null}, the latest object of each. */
+void pops_list(struct pops *, const struct tenant *, const char *agent, store_answer_fn *,
+	void *arg);
+
+struct pops_stats {
+	unsigned open, pending;
+	unsigned long long opened, updated, closed, degraded, reissued;
+	bool redis_up;
+};
+void pops_get_stats(const struct pops *, struct pops_stats *);
+
+/* An agent's live stream (GET /v1/agents/{id}/stream): first what the stream holds after
+ * `after` (0 = only what is open now; if the epoch was lost or `after` is too old for the
+ * stream, the open pops as pop.open), then live, in order of seq, none twice. */
+struct pop_feed;
+typedef void pop_feed_fn(void *arg, uint64_t seq, const char *json, size_t len);
+struct pop_feed *pop_feed_open(struct pops *, const struct tenant *, const char *agent,
+	uint64_t after, pop_feed_fn *, void *arg);
+void pop_feed_close(struct pop_feed **);
+
+#endif

@@ -1,0 +1,27 @@
+/* lease.h - what must be done by one daemon only is owned through a row in `lease`.
+ *
+ * A holder renews every second; a lease not renewed for 5 s (the database's clock) may
+ * be taken, which raises its fence. While the database is away the holder keeps on; it
+ * yields only when it sees a higher fence. */
+#ifndef INTERACTD_IO_LEASE_H
+#define INTERACTD_IO_LEASE_H
+
+#include <err.h>
+#include <io/pg.h>
+
+struct lease;
+struct lease_callbacks {
+	void (*on_taken)(void *arg, int64_t fence);
+	void (*on_lost)(void *arg, const char *holder); /* somebody holds a higher fence */
+};
+
+/* The name of this instance: host name, pid and a random word. */
+const char *lease_holder_name(void);
+/* Tries until it has it. tenant_id 0 = not a tenant's. */
+struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *name,
+	const struct lease_callbacks *, void *arg);
+bool lease_is_held(const struct lease *);
+const char *lease_current_holder(const struct lease *); /* as last seen; "" unknown */
+void lease_close(struct lease **); /* gives it back if it can at once */
+
+#endif
