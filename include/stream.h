@@ -20,7 +20,7 @@ struct stream_opts {
 	const char *tls_ca; /* PEM file; NULL = the system's */
 	bool tls_no_verify; /* tests and self-signed labs; logged once per connection */
 	unsigned connect_timeout_ms; /* name, connect and handshake together */
-	size_t max_output; /* bytes queued to a peer that does not read; past it on_down */
+	size_t max_output; /* bytes queued to a peer that does not read; past it on_down; 0 = 1 MiB */
 };
 
 struct stream_callbacks {
@@ -35,9 +35,12 @@ struct stream_callbacks {
  * comes as on_down. */
 struct stream *stream_connect(struct loop *, const struct stream_opts *,
 	const struct stream_callbacks *, void *arg);
+/* Copies. Before on_up it is queued (within max_output); after the end it is ignored. */
 void stream_write(struct stream *, const void *data, size_t len);
-/* Until the opposite is said, no on_data is called and the peer is slowed down. */
+/* Until the opposite is said, no on_data is called and the peer is slowed down; nor
+ * on_down for an end the peer caused, for its last data comes first. */
 void stream_pause(struct stream *, bool paused);
-void stream_free(struct stream **); /* NULL-safe */
+/* NULL-safe. What was written last goes out as far as the socket takes it at once. */
+void stream_free(struct stream **);
 
 #endif

@@ -249,6 +249,9 @@ loop_free(struct loop **lp)
 	calls_run(&l->deferred, false);
 	calls_run(&l->posted, false);
 	signals_free(l);
+	event_del(l->turn);
+	/* libevent frees bufferevents in a turn of its own. */
+	event_base_loop(l->base, EVLOOP_NONBLOCK);
 	event_free(l->turn);
 	event_free(l->pass);
 	event_free(l->wake);

@@ -67,7 +67,8 @@ struct stream {
 	struct resolve *resolve;
 	struct resolve_addr addrs[RESOLVE_MAX];
 	size_t n_addrs, next;
-	int fd; /* while connecting; then the bufferevent's */
+	size_t seen; /* bytes at the front of the input that on_data has left there */
+	int fd;	     /* while connecting; then the bufferevent's */
 	struct event *connect_ev;
 	int64_t deadline_us; /* of connecting, on the monotonic clock */
 	struct loop_timer *deadline, *kick;
@@ -106,7 +107,7 @@ stream_give(struct stream *s)
 	size_t total = evbuffer_get_length(in);
 	size_t len = total < DATA_MAX ? total : DATA_MAX;
 
-	if (len == 0)
+	if (total <= s->seen)
 		return false;
 	const char *data = (const char *)evbuffer_pullup(in, (ev_ssize_t)len);
 	size_t used = s->cb.on_data(s->arg, data, len);
@@ -114,6 +115,7 @@ stream_give(struct stream *s)
 		return false;
 	assert(used <= len);
 	evbuffer_drain(in, used);
+	s->seen = len - used;
 	if (used == 0 && len == DATA_MAX)
 		stream_end(s, true,
 			"the peer sent more than %d bytes that make no message",
@@ -148,7 +150,9 @@ stream_set_up(struct stream *s)
 	if (s->early.len > 0)
 		bufferevent_write(s->bev, s->early.data, s->early.len);
 	buf_fini(&s->early);
-	if (!s->paused)
+	if (s->paused)
+		bufferevent_disable(s->bev, EV_READ);
+	else
 		bufferevent_enable(s->bev, EV_READ);
 	s->cb.on_up(s->arg);
 }
@@ -477,7 +481,8 @@ stream_pause(struct stream *s, bool paused)
 	}
 	if (!s->why[0])
 		bufferevent_enable(s->bev, EV_READ);
-	loop_timer_start(s->kick, 0); /* what came in before the pause */
+	s->seen = 0; /* what came in before the pause is given again */
+	loop_timer_start(s->kick, 0);
 }
 
 /* What the owner wrote last (a logoff) goes out as far as the socket takes it now. */
@@ -491,7 +496,8 @@ stream_flush(struct stream *s)
 		return;
 	size_t len = evbuffer_get_length(out);
 	if (ssl) {
-		stream_tls_goodbye(ssl, evbuffer_pullup(out, -1), len);
+		size_t n = len < 16384 ? len : 16384;
+		stream_tls_goodbye(ssl, evbuffer_pullup(out, (ev_ssize_t)n), n);
 	} else if (len > 0) {
 		evbuffer_unfreeze(out, 1);
 		evbuffer_write(out, bufferevent_getfd(s->bev));

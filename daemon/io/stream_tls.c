@@ -66,12 +66,14 @@ static bool
 ssl_set_peer(SSL *ssl, const char *host)
 {
 	X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
+	char name[256]; /* the macro below takes no const */
 
 	if (is_numeric(host))
 		return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
+	str_copy(name, sizeof(name), host);
 	X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 	return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-	       SSL_set_tlsext_host_name(ssl, host) == 1;
+	       SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 SSL *
