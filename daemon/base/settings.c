@@ -1,0 +1,228 @@
+/* settings.c - the rows of interactd.conf.
+ *
+ * A new key is one row here, one paragraph in conf/interactd.conf and conf/
+ * interactd.conf.5 (a test compares them), and its use. Keys of drivers live with their
+ * drivers. */
+#include <base/settings.h>
+
+#include <buf.h>
+#include <channel.h>
+#include <mem.h>
+#include <str.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#define DAY_MS (24 * 3600 * INT64_C(1000))
+#define ROW(type, field) offsetof(struct type, field)
+
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+
+static const struct conf_key daemon_keys[] = {
+	{"state_dir", CONF_STRING, ROW(daemon_settings, state_dir), "/var/lib/interactd", 0,
+		4000, 0, NULL,
+		"Where the daemon keeps its spool: a directory on a local disk."},
+	{"log_level", CONF_CHOICE, ROW(daemon_settings, log_level), "info", 0, 0,
+		CONF_RELOAD, log_levels,
+		"How much is logged: error, warning, info or debug. Only debug shows names, "
+		"numbers and texts of customers."},
+	{"pop_timeout_ms", CONF_DURATION, ROW(daemon_settings, pop_timeout_ms), "250", 10,
+		10000, CONF_RELOAD, NULL,
+		"How long a screen pop waits for the database before it goes out without "
+		"contact data, marked degraded; an update follows."},
+	{"wrapup_s", CONF_DURATION, ROW(daemon_settings, wrapup_ms), "0", 0, 3600 * 1000, 0,
+		NULL, "How long an agent's pop stays open as wrapup after a call; 0 = off."},
+	{"spool_max", CONF_SIZE, ROW(daemon_settings, spool_max), "1G", 16 * 1024 * 1024,
+		INT64_C(1) << 40, 0, NULL,
+		"Bytes of phone events kept on local disk per channel while the database is "
+		"away. Past it the oldest are set aside and reported."},
+	CONF_END,
+};
+
+static const struct conf_key postgresql_keys[] = {
+	{"conninfo", CONF_STRING, ROW(postgresql_settings, conninfo), NULL, 1, 4000,
+		CONF_REQUIRED | CONF_SECRET, NULL,
+		"Connection string of libpq (host=… dbname=… user=…); several hosts allowed."},
+	{"connections", CONF_INT, ROW(postgresql_settings, connections), "2", 1, 32, 0, NULL,
+		"Connections for reading; two more write."},
+	{"connect_timeout_s", CONF_DURATION, ROW(postgresql_settings, connect_timeout_ms),
+		"5", 100, 60000, 0, NULL, "How long one attempt to connect may take."},
+	CONF_END,
+};
+
+static const struct conf_key redis_keys[] = {
+	{"address", CONF_LIST, ROW(redis_settings, address), "127.0.0.1:6379", 1, 16, 0,
+		NULL,
+		"unix:PATH or host:port; several are tried in turn (or are the Sentinels)."},
+	{"username", CONF_STRING, ROW(redis_settings, username), NULL, 0, 200, 0, NULL,
+		"User of Redis' ACL; none: the default user."},
+	{"password", CONF_STRING, ROW(redis_settings, password), NULL, 0, 1000, CONF_SECRET,
+		NULL, "Its password."},
+	{"sentinel", CONF_STRING, ROW(redis_settings, sentinel), NULL, 0, 200, 0, NULL,
+		"Name of the master that the Sentinels at `address` watch."},
+	CONF_END,
+};
+
+static const struct conf_key http_keys[] = {
+	{"listen", CONF_LIST, ROW(http_settings, listen), "127.0.0.1:8080", 0, 16, 0, NULL,
+		"Addresses of the HTTP API (host:port); nothing: only the socket."},
+	{"socket", CONF_STRING, ROW(http_settings, socket), "/run/interactd/interactd.sock", 0,
+		100, 0, NULL,
+		"Unix socket of the operator (interactctl); root and the daemon's own user "
+		"need no key there."},
+	{"tls_cert", CONF_STRING, ROW(http_settings, tls_cert), NULL, 0, 4000, 0, NULL,
+		"Certificate chain (PEM); with tls_key, `listen` speaks TLS."},
+	{"tls_key", CONF_STRING, ROW(http_settings, tls_key), NULL, 0, 4000, 0, NULL,
+		"Its private key (PEM)."},
+	{"origins", CONF_LIST, ROW(http_settings, origins), NULL, 0, 100, 0, NULL,
+		"Origins of browsers that may call the API and open streams "
+		"(https://crm.example.com); * alone = any."},
+	{"max_header", CONF_SIZE, ROW(http_settings, max_header), "16k", 1024, 1024 * 1024, 0,
+		NULL, "Bytes of a request's line and header together."},
+	{"max_body", CONF_SIZE, ROW(http_settings, max_body), "1M", 1024,
+		64 * 1024 * 1024, 0, NULL, "Bytes of a request's body."},
+	{"max_connections", CONF_INT, ROW(http_settings, max_connections), "10000", 10,
+		1000000, 0, NULL, "Connections at once; past it accepting pauses."},
+	{"max_connections_per_peer", CONF_INT,
+		ROW(http_settings, max_connections_per_peer), "1000", 1, 1000000, 0, NULL,
+		"Connections at once from one address."},
+	{"header_timeout_s", CONF_DURATION, ROW(http_settings, header_timeout_ms), "10", 100,
+		600000, 0, NULL, "For a whole header, however slowly it drips in."},
+	{"body_timeout_s", CONF_DURATION, ROW(http_settings, body_timeout_ms), "30", 100,
+		600000, 0, NULL, "For a whole body."},
+	{"idle_timeout_s", CONF_DURATION, ROW(http_settings, idle_timeout_ms), "60", 100,
+		3600000, 0, NULL, "Between two requests of a connection."},
+	CONF_END,
+};
+
+static const struct conf_key tenant_keys[] = {
+	{"region", CONF_STRING, ROW(tenant_settings, region), NULL, 2, 2, 0, NULL,
+		"Country (ISO 3166: CN, TW, US, …) of phone numbers without one."},
+	{"timezone", CONF_STRING, ROW(tenant_settings, timezone), "UTC", 1, 63, 0, NULL,
+		"Time zone (Asia/Shanghai) of contacts that have none of their own."},
+	{"languages", CONF_LIST, ROW(tenant_settings, languages), NULL, 0, 16, 0, NULL,
+		"Languages spoken here, the best first (zh-CN, en)."},
+	CONF_END,
+};
+
+static const struct conf_key channel_keys[] = {
+	{"driver", CONF_STRING, ROW(channel_settings, driver), NULL, 1, 64, CONF_REQUIRED,
+		NULL, "The adapter: see `interactd --drivers`."},
+	{"tenant", CONF_STRING, ROW(channel_settings, tenant), "default", 1, 64, 0, NULL,
+		"The tenant that this channel's contacts belong to."},
+	CONF_END,
+};
+
+const struct channel_ops *
+settings_driver_named(const char *name)
+{
+	for (const struct channel_ops *const *ops = channel_drivers; *ops; ops++)
+		if (str_eq((*ops)->driver, name))
+			return *ops;
+	return NULL;
+}
+
+/* Brings a driver's own rows into its [channel] section. */
+static int
+extend_by_driver(const char *value, const struct conf_key **keys_r, size_t *size_r,
+	struct err *err)
+{
+	const struct channel_ops *ops = settings_driver_named(value);
+	if (!ops) {
+		struct buf names = BUF_INIT;
+		for (const struct channel_ops *const *it = channel_drivers; *it; it++)
+			buf_printf(&names, "%s%s", names.len ? ", " : "", (*it)->driver);
+		err_set(err, "no such driver; allowed: %s", buf_str(&names));
+		buf_fini(&names);
+		return -1;
+	}
+	*keys_r = ops->keys;
+	*size_r = ops->conf_size;
+	return 0;
+}
+
+const struct conf_section_def settings_sections[] = {
+	{"daemon", false, sizeof(struct daemon_settings), daemon_keys, NULL, NULL},
+	{"postgresql", false, sizeof(struct postgresql_settings), postgresql_keys, NULL,
+		NULL},
+	{"redis", false, sizeof(struct redis_settings), redis_keys, NULL, NULL},
+	{"http", false, sizeof(struct http_settings), http_keys, NULL, NULL},
+	{"tenant", true, sizeof(struct tenant_settings), tenant_keys, NULL, NULL},
+	{"channel", true, sizeof(struct channel_settings), channel_keys, "driver",
+		extend_by_driver},
+};
+const size_t settings_n_sections = ARRAY_LEN(settings_sections);
+
+const struct channel_ops *
+settings_driver(const struct conf_section *s)
+{
+	const struct channel_settings *values = s->values;
+	return settings_driver_named(values->driver);
+}
+
+static bool
+tenant_is_known(const struct conf *conf, const char *name)
+{
+	const struct conf_section *s;
+	if (str_eq(name, "default"))
+		return true;
+	for (size_t i = 0; (s = conf_nth(conf, "tenant", i)); i++)
+		if (str_eq(s->name, name))
+			return true;
+	return false;
+}
+
+/* Names become parts of Redis keys and URLs: contract.md's ids. */
+static int
+check_names(const struct conf *conf, const char *kind, struct err *err)
+{
+	const struct conf_section *s;
+	for (size_t i = 0; (s = conf_nth(conf, kind, i)); i++)
+		if (!str_is_id(s->name))
+			return err_set(err,
+				"%s:%d: [%s %s]: a name is 1 to 64 letters, digits, '.', "
+				"'_' or '-'",
+				s->file, s->line, kind, s->name);
+	return 0;
+}
+
+static int
+check_channels(const struct conf *conf, struct err *err)
+{
+	const struct conf_section *s;
+	for (size_t i = 0; (s = conf_nth(conf, "channel", i)); i++) {
+		const struct channel_settings *values = s->values;
+		struct err why;
+		if (!tenant_is_known(conf, values->tenant))
+			return err_set(err,
+				"%s:%d: [channel %s] tenant = %s: there is no [tenant %s] "
+				"section",
+				s->file, s->line, s->name, values->tenant,
+				values->tenant);
+		if (settings_driver(s)->open(NULL, s->extension, &why) < 0)
+			return err_set(err, "%s:%d: [channel %s] %s", s->file, s->line,
+				s->name, why.text);
+	}
+	return 0;
+}
+
+static int
+check_together(const struct conf *conf, const char *path, struct err *err)
+{
+	const struct http_settings *http = conf_values(conf, "http");
+	if (str_empty(http->tls_cert) != str_empty(http->tls_key))
+		return err_set(err, "%s: [http] tls_cert and tls_key: give both or neither",
+			path);
+	if (check_names(conf, "tenant", err) < 0 || check_names(conf, "channel", err) < 0)
+		return -1;
+	return check_channels(conf, err);
+}
+
+struct conf *
+settings_load(const char *path, struct err *err)
+{
+	struct conf *conf = conf_load(path, settings_sections, settings_n_sections, err);
+	if (conf && check_together(conf, path, err) < 0)
+		conf_free(&conf);
+	return conf;
+}

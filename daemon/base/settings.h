@@ -1,0 +1,49 @@
+/* settings.h - what interactd.conf may say, as structs: the rows of every section.
+ *
+ * Keys of drivers are in their own rows (channel.h); everything else is here. */
+#ifndef INTERACTD_BASE_SETTINGS_H
+#define INTERACTD_BASE_SETTINGS_H
+
+#include <base/conf.h>
+
+struct daemon_settings {
+	char *state_dir;
+	int log_level; /* enum log_level */
+	int64_t pop_timeout_ms, wrapup_ms;
+	int64_t spool_max; /* bytes, per channel */
+};
+struct postgresql_settings {
+	char *conninfo;
+	int64_t connections, connect_timeout_ms;
+};
+struct redis_settings {
+	struct conf_list address;
+	char *username, *password, *sentinel;
+};
+struct http_settings {
+	struct conf_list listen, origins;
+	char *socket, *tls_cert, *tls_key;
+	int64_t max_header, max_body, max_connections, max_connections_per_peer;
+	int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
+};
+struct tenant_settings {
+	char *region, *timezone;
+	struct conf_list languages;
+};
+struct channel_settings {
+	char *driver, *tenant;
+};
+
+/* Rows for conf_load. */
+extern const struct conf_section_def settings_sections[];
+extern const size_t settings_n_sections;
+
+/* conf_load with these rows, and what rows cannot say: names are ids, a channel's tenant
+ * exists, tls_cert comes with tls_key. NULL and err as conf_load. */
+struct conf *settings_load(const char *path, struct err *);
+/* The channel_ops of a [channel] section; never NULL after settings_load. */
+struct channel_ops;
+const struct channel_ops *settings_driver(const struct conf_section *);
+const struct channel_ops *settings_driver_named(const char *name); /* or NULL */
+
+#endif
