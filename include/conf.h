@@ -13,15 +13,16 @@
 #include <stdint.h>
 
 enum conf_type {
-	CONF_STRING, /* char *; NULL if absent and without default */
-	CONF_INT, /* int64_t in [min, max] */
-	CONF_BOOL, /* bool: yes/no, true/false, on/off, 1/0 */
-	CONF_DURATION, /* int64_t milliseconds: 250, 250ms, 5s, 2m, 1h, 1d; in [min, max];
-	                  a bare number is in the unit the key's name ends in (_ms, _s) */
-	CONF_SIZE, /* int64_t bytes: 64k, 10M, 1G; in [min, max] */
-	CONF_LIST, /* struct conf_list: words separated by commas or blanks */
-	CONF_REGEX, /* struct conf_regex: POSIX extended, compiled */
-	CONF_CHOICE, /* int: index into choices */
+	CONF_STRING,   /* char *; NULL if absent and without default */
+	CONF_INT,      /* int64_t in [min, max] */
+	CONF_BOOL,     /* bool: yes/no, true/false, on/off, 1/0 */
+	CONF_DURATION, /* int64_t milliseconds: 250, 250ms, 5s, 2m, 1h, 1d; in [min,
+			  max]; a bare number is in the unit the key's name ends in
+			  (_ms, _s) */
+	CONF_SIZE,     /* int64_t bytes: 64k, 10M, 1G; in [min, max] */
+	CONF_LIST,     /* struct conf_list: words separated by commas or blanks */
+	CONF_REGEX,    /* struct conf_regex: POSIX extended, compiled */
+	CONF_CHOICE,   /* int: index into choices */
 };
 
 struct conf_list {
@@ -34,20 +35,24 @@ struct conf_regex {
 };
 
 #define CONF_REQUIRED 1u
-#define CONF_RELOAD 2u /* SIGHUP applies it; others are reported as needing a restart */
-#define CONF_SECRET 4u /* masked in logs and in --check-config's output */
+#define CONF_RELOAD   2u /* SIGHUP applies it; others are reported as needing a restart \
+			  */
+#define CONF_SECRET 4u	 /* masked in logs and in --check-config's output */
 
 struct conf_key {
 	const char *name;
 	enum conf_type type;
-	size_t offset; /* of the field in the section's struct */
-	const char *def; /* default as written in a file, or NULL */
-	int64_t min, max;
+	size_t offset;	  /* of the field in the section's struct */
+	const char *def;  /* default as written in a file, or NULL */
+	int64_t min, max; /* both 0: any value from 0 up */
 	unsigned flags;
 	const char *const *choices; /* NULL-terminated, for CONF_CHOICE */
-	const char *help; /* one or two sentences, for sample and manual */
+	const char *help;	    /* one or two sentences, for sample and manual */
 };
 /* Ends an array of rows. */
-#define CONF_END {NULL, CONF_STRING, 0, NULL, 0, 0, 0, NULL, NULL}
+#define CONF_END                                                                       \
+	{                                                                              \
+		NULL, CONF_STRING, 0, NULL, 0, 0, 0, NULL, NULL                        \
+	}
 
 #endif

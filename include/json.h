@@ -1,7 +1,8 @@
 /* json.h - writing JSON straight into a buf; reading is done with Jansson's json_t.
  *
- * The writer puts commas and quotes itself; nesting is at most 32 deep. Strings are made
- * valid UTF-8 on the way (RFC 8259 §8.1); NUL is dropped, as jsonb cannot hold it. Assert-checked: every open is closed. */
+ * The writer puts commas and quotes itself; nesting is at most 32 deep. Strings are
+ * made valid UTF-8 on the way (RFC 8259 §8.1); NUL is dropped, as jsonb cannot hold it.
+ * Assert-checked: every open is closed. */
 #ifndef INTERACTD_JSON_H
 #define INTERACTD_JSON_H
 

@@ -1,8 +1,8 @@
 /* map.h - string to pointer, open hashing, insertion order not kept.
  *
  * Keys are copied; values are borrowed (their owner frees them). Lookups are O(1); the
- * table grows by doubling. The hash is keyed per map, so that keys from outside cannot be
- * chosen to collide; the order of map_each therefore differs from run to run. */
+ * table grows by doubling. The hash is keyed per map, so that keys from outside cannot
+ * be chosen to collide; the order of map_each therefore differs from run to run. */
 #ifndef INTERACTD_MAP_H
 #define INTERACTD_MAP_H
 

@@ -2,8 +2,8 @@
  *
  * Ids are made from the time of what they name, so that tables partitioned by id are
  * partitioned by time. A derived id is the same wherever it is computed: its 74 random
- * bits are the first bytes of the BLAKE2b-128 hash of a name (RFC 7693), with version and
- * variant put over them. */
+ * bits are the first bytes of the BLAKE2b-128 hash of a name (RFC 7693), with version
+ * and variant put over them. */
 #ifndef INTERACTD_UUID_H
 #define INTERACTD_UUID_H
 

@@ -1,8 +1,9 @@
 /* conf_priv.h - what the parts of the configuration share; nobody else includes it.
  *
- *	conf_read.c	files and lines -> struct conf_raw (sections, keys, texts, places)
- *	conf.c		conf_raw and the rows -> struct conf
+ *	conf_read.c	files and lines -> struct conf_raw (sections, keys, texts,
+ *places) conf.c		conf_raw and the rows -> struct conf
  *	conf_value.c	one text -> one typed field, and what is allowed instead
+ *	conf_words.c	"did you mean"
  *	conf_sample.c	the rows -> a commented sample */
 #ifndef INTERACTD_BASE_CONF_PRIV_H
 #define INTERACTD_BASE_CONF_PRIV_H
@@ -11,11 +12,11 @@
 #include <buf.h>
 #include <map.h>
 
-#define CONF_LINE_MAX  4096 /* bytes of a "key = value" line */
-#define CONF_FILE_MAX  ((size_t)1 << 20) /* bytes of one file */
+#define CONF_LINE_MAX  4096		  /* bytes of a "key = value" line */
+#define CONF_FILE_MAX  ((size_t)1 << 20)  /* bytes of one file */
 #define CONF_VALUE_MAX ((size_t)64 << 10) /* bytes of a NAME_file's content */
-#define CONF_FILES_MAX 256 /* files read in all */
-#define CONF_DEPTH_MAX 8 /* includes inside one another */
+#define CONF_FILES_MAX 256		  /* files read in all */
+#define CONF_DEPTH_MAX 8		  /* includes inside one another */
 
 struct conf_place {
 	const char *file; /* borrowed from conf_raw.files */
@@ -61,14 +62,16 @@ int conf_read_value(struct buf *out, const char *path, struct conf_place at,
 /* --- conf_value.c --- */
 
 /* Parses text into the field (of values) that the row names. The field holds its zero
- * value before. On -1, why is what is allowed ("must be between 1 and 5"), and the field
- * is as it was. */
+ * value before. On -1, why is what is allowed ("must be between 1 and 5"), and the
+ * field is as it was. */
 int conf_value_parse(const struct conf_key *, const char *text, void *values,
 	struct err *why) MUST_CHECK;
 void conf_value_free(const struct conf_key *, void *values);
 bool conf_value_equal(const struct conf_key *, const void *a, const void *b);
 /* Appends what is allowed: "between 10 and 10000 (milliseconds)", "one of a, b". */
 void conf_value_allowed(struct buf *, const struct conf_key *);
+
+/* --- conf_words.c --- */
 
 /* --- conf_words.c --- */
 

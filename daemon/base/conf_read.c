@@ -1,11 +1,11 @@
 /* conf_read.c - from files to sections, keys and texts, each with its file and line.
  *
- * inih splits "key = value"; it gets its lines from reader_next(), which keeps to itself
- * all that inih would do silently or without a line number: it counts lines per file,
- * follows "include = PATH", reads section headers (inih cuts names at 49 bytes and says
- * nothing of a section without keys), and refuses long lines instead of cutting them.
- * Lines reach inih without leading blanks, so its continuation of a value over several
- * lines can never begin.
+ * inih splits "key = value"; it gets its lines from reader_next(), which keeps to
+ * itself all that inih would do silently or without a line number: it counts lines per
+ * file, follows "include = PATH", reads section headers (inih cuts names at 49 bytes
+ * and says nothing of a section without keys), and refuses long lines instead of
+ * cutting them. Lines reach inih without leading blanks, so its continuation of a value
+ * over several lines can never begin.
  *
  * Invariant: the section in force after an include is the one before it. */
 #include "conf_priv.h"
@@ -58,7 +58,8 @@ read_whole(struct buf *out, const char *path, bool regular, size_t max, struct e
 
 	if (fd < 0)
 		return err_errno(why, "cannot be opened");
-	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) || (regular && !S_ISREG(st.st_mode))) {
+	if (fstat(fd, &st) < 0 || S_ISDIR(st.st_mode) ||
+		(regular && !S_ISREG(st.st_mode))) {
 		close(fd);
 		return err_set(why, "is not a regular file");
 	}
@@ -89,7 +90,8 @@ path_beside(const char *path, const char *file)
 }
 
 int
-conf_read_value(struct buf *out, const char *path, struct conf_place at, struct err *why)
+conf_read_value(
+	struct buf *out, const char *path, struct conf_place at, struct err *why)
 {
 	char *full = path_beside(path, at.file);
 	int rc = read_whole(out, full, true, CONF_VALUE_MAX, why);
@@ -147,11 +149,13 @@ reader_include(struct reader *r, const char *path)
 	if (str_empty(path))
 		return conf_fail(r->err, at, "include: the path is missing");
 	if (r->depth > CONF_DEPTH_MAX)
-		return conf_fail(r->err, at, "include = %.200s: files include one another "
-			"more than %d deep", path, CONF_DEPTH_MAX);
+		return conf_fail(r->err, at,
+			"include = %.200s: files include one another "
+			"more than %d deep",
+			path, CONF_DEPTH_MAX);
 	if (r->raw->n_files >= CONF_FILES_MAX)
-		return conf_fail(r->err, at, "include = %.200s: more than %d files", path,
-			CONF_FILES_MAX);
+		return conf_fail(r->err, at, "include = %.200s: more than %d files",
+			path, CONF_FILES_MAX);
 	char *full = path_beside(path, at.file);
 	if (read_whole(&text, full, true, CONF_FILE_MAX, &why) < 0) {
 		buf_fini(&text);
@@ -212,8 +216,8 @@ reader_unquote(struct reader *r, const char *key, char *value, char **value_r)
 	}
 	if (*value == '#' || *value == ';')
 		return conf_fail(r->err, reader_place(r),
-			"%.64s: a value that begins with \"%c\" must be \"quoted\"", key,
-			*value);
+			"%.64s: a value that begins with \"%c\" must be \"quoted\"",
+			key, *value);
 	for (char *c = value; *c; c++) {
 		if (is_blank(*c) && is_rest(c)) {
 			*c = '\0';
@@ -288,7 +292,8 @@ reader_header(struct reader *r, const char *line)
 	size_t name_len = len - kind_len;
 	const char *name = trim(inner + kind_len, &name_len);
 	if (!kind_len)
-		return conf_fail(r->err, reader_place(r), "[]: the section's name is missing");
+		return conf_fail(
+			r->err, reader_place(r), "[]: the section's name is missing");
 	char *title = xasprintf("%.*s%s%.*s", (int)kind_len, inner, name_len ? " " : "",
 		(int)name_len, name);
 	int rc = reader_add_section(r, title, kind_len);
@@ -322,13 +327,16 @@ reader_pair_line(struct reader *r, const char *line, char *dst, size_t cap)
 
 	if (line[key_len] != '=')
 		return conf_fail(r->err, at,
-			"expected \"key = value\", \"[section]\" or \"include = PATH\"");
+			"expected \"key = value\", \"[section]\" or \"include = "
+			"PATH\"");
 	if (!key_len)
 		return conf_fail(r->err, at, "the key before \"=\" is missing");
 	if (len > CONF_LINE_MAX || len >= cap)
 		return conf_fail(r->err, at,
-			"the line is longer than %d bytes (a long value can be put into a "
-			"file: NAME_file = PATH)", CONF_LINE_MAX);
+			"the line is longer than %d bytes (a long value can be put "
+			"into a "
+			"file: NAME_file = PATH)",
+			CONF_LINE_MAX);
 	if (r->section == NO_SECTION)
 		return conf_fail(r->err, at, "%.*s: a key before the first [section]",
 			(int)utf8_cut(line, key_len, 64), line);
@@ -367,7 +375,8 @@ reader_check_text(struct reader *r, const struct buf *line)
 				"control character 0x%02x in the line", c);
 	}
 	if (!utf8_valid(buf_str(line), line->len))
-		return conf_fail(r->err, reader_place(r), "the line is not valid UTF-8");
+		return conf_fail(
+			r->err, reader_place(r), "the line is not valid UTF-8");
 	return 0;
 }
 
@@ -422,8 +431,9 @@ reader_run(struct reader *r)
 	int rc = ini_parse_stream(reader_next, r, reader_on_pair, r);
 
 	if (!r->failed && rc != 0)
-		r->failed = err_set(r->err, "%s: inih refuses line %d that it was given",
-			r->raw->files[0], rc) < 0;
+		r->failed =
+			err_set(r->err, "%s: inih refuses line %d that it was given",
+				r->raw->files[0], rc) < 0;
 	while (r->depth)
 		reader_pop(r);
 	return r->failed ? -1 : 0;

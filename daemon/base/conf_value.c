@@ -1,8 +1,9 @@
 /* conf_value.c - one text to one typed field, and what is allowed instead.
  *
  * conf_value_parse() only sets a field when the whole text is good, so a half-built
- * section can be freed by its rows at any time. What a person reads after a mistake comes
- * from the same row that was violated: limits in the unit the key is written in. */
+ * section can be freed by its rows at any time. What a person reads after a mistake
+ * comes from the same row that was violated: limits in the unit the key is written in.
+ */
 #include "conf_priv.h"
 
 #include <mem.h>
@@ -14,7 +15,7 @@
 
 #define REGEX_MAX	4096 /* bytes */
 #define REGEX_DEPTH_MAX 32
-#define REGEX_COST_MAX	20000 /* atoms after {n,m} is written out, as regcomp does */
+#define REGEX_COST_MAX	2000 /* atoms after {n,m} is written out, as regcomp does */
 
 struct unit {
 	const char *suffix; /* of a key's name, or of a number */
@@ -97,7 +98,7 @@ number_with_unit(const char *text, const struct unit *units, size_t n_units,
 	memcpy(digits, text, n);
 	digits[n] = '\0';
 	return str_int(digits, 0, INT64_MAX, value_r) &&
-		!__builtin_mul_overflow(*value_r, unit->factor, value_r);
+	       !__builtin_mul_overflow(*value_r, unit->factor, value_r);
 }
 
 static void
@@ -157,7 +158,9 @@ conf_value_allowed(struct buf *out, const struct conf_key *key)
 	case CONF_STRING: buf_adds(out, "text"); break;
 	case CONF_LIST: buf_adds(out, "words separated by commas or blanks"); break;
 	case CONF_REGEX: buf_adds(out, "a POSIX extended regular expression"); break;
-	case CONF_BOOL: buf_adds(out, "yes or no (or true, false, on, off, 1, 0)"); break;
+	case CONF_BOOL:
+		buf_adds(out, "yes or no (or true, false, on, off, 1, 0)");
+		break;
 	case CONF_CHOICE: add_choices(out, key->choices); break;
 	case CONF_INT:
 		buf_adds(out, "a whole number ");
@@ -187,7 +190,8 @@ must_be(const struct conf_key *key, struct err *why)
 }
 
 static int
-parse_number(const struct conf_key *key, const char *text, int64_t *field, struct err *why)
+parse_number(
+	const struct conf_key *key, const char *text, int64_t *field, struct err *why)
 {
 	int64_t value = 0;
 	bool good;
@@ -195,8 +199,8 @@ parse_number(const struct conf_key *key, const char *text, int64_t *field, struc
 	if (key->type == CONF_INT)
 		good = str_int(text, INT64_MIN, INT64_MAX, &value);
 	else if (key->type == CONF_SIZE)
-		good = number_with_unit(
-			text, size_units, ARRAY_LEN(size_units), &size_units[0], &value);
+		good = number_with_unit(text, size_units, ARRAY_LEN(size_units),
+			&size_units[0], &value);
 	else
 		good = number_with_unit(text, time_units, ARRAY_LEN(time_units),
 			unit_of_key(key), &value);
@@ -261,23 +265,21 @@ parse_list(const char *text, struct conf_list *field)
 	}
 }
 
-/* The largest number of a "{n,m}" at s (1 if there is none); *end_r is set after it. */
-static int64_t
-regex_bound(const char *s, const char **end_r)
+/* Behind the "*", "+", "?" or "{n,m}" at s; *atom_r is multiplied by the largest number
+ * of the bound, and ends above REGEX_COST_MAX if that is out of all reason. */
+static const char *
+regex_skip_bound(const char *s, int64_t *atom_r)
 {
 	int64_t largest = 1, value = 0;
 
-	*end_r = s;
 	if (*s != '{')
-		return 1;
-	for (s++; *s && *s != '}'; s++) {
+		return s + 1;
+	for (s++; *s && *s != '}' && largest <= REGEX_COST_MAX; s++) {
 		value = *s >= '0' && *s <= '9' ? value * 10 + (*s - '0') : 0;
 		largest = value > largest ? value : largest;
-		if (largest > REGEX_COST_MAX)
-			return largest;
 	}
-	*end_r = *s ? s + 1 : s;
-	return largest;
+	*atom_r *= largest;
+	return *s == '}' ? s + 1 : s;
 }
 
 /* After a bracket expression "[^]a-z]"; s is behind its "[". */
@@ -298,12 +300,13 @@ regex_skip_bracket(const char *s)
 	return *s ? s + 1 : s;
 }
 
-/* regcomp() writes repetitions out and recurses into groups: "((a{255}){255}){255}" takes
- * gigabytes, a thousand "(" the stack. Counts what would come out before it does. */
+/* regcomp() writes repetitions out and recurses into groups: "((a{255}){255}){255}"
+ * takes gigabytes, a thousand "(" the stack. Counts what would come out before it does.
+ */
 static bool
 regex_is_bounded(const char *s)
 {
-	int64_t cost[REGEX_DEPTH_MAX + 1] = {0}, atom = 0;
+	int64_t cost[REGEX_DEPTH_MAX + 1] = {0}, atom;
 	int depth = 0;
 
 	while (*s) {
@@ -311,27 +314,18 @@ regex_is_bounded(const char *s)
 		if (c == '(') {
 			if (++depth > REGEX_DEPTH_MAX)
 				return false;
-			cost[depth] = atom = 0;
+			cost[depth] = 0;
 			continue;
 		}
-		if (c == ')' && depth > 0) {
-			atom = cost[depth--] + 1;
-		} else if (c == '*' || c == '+' || c == '?' || c == '|') {
-			atom = c == '|' ? 0 : atom;
-			continue;
-		} else {
-			if (c == '[')
-				s = regex_skip_bracket(s);
-			else if (c == '\\' && *s)
-				s++;
-			atom = 1;
-		}
-		while (*s == '{' || *s == '*' || *s == '+' || *s == '?') {
-			int64_t times = regex_bound(s, &s);
-			if (times > REGEX_COST_MAX || atom * times > REGEX_COST_MAX)
+		atom = c == ')' && depth > 0 ? cost[depth--] + 1 : 1;
+		if (c == '[')
+			s = regex_skip_bracket(s);
+		else if (c == '\\' && *s)
+			s++;
+		while (*s && strchr("{*+?", *s)) {
+			s = regex_skip_bound(s, &atom);
+			if (atom > REGEX_COST_MAX)
 				return false;
-			atom *= times;
-			s += *s == '*' || *s == '+' || *s == '?';
 		}
 		cost[depth] += atom;
 		if (cost[depth] > REGEX_COST_MAX)
@@ -346,14 +340,16 @@ parse_regex(const char *text, struct conf_regex *field, struct err *why)
 	char cause[128];
 
 	if (!*text)
-		return err_set(why, "is empty: give a regular expression, or remove the line");
+		return err_set(
+			why, "is empty: give a regular expression, or remove the line");
 	if (strlen(text) > REGEX_MAX || !regex_is_bounded(text))
 		return err_set(why, "is too large a regular expression");
 	int rc = regcomp(&field->re, text, REG_EXTENDED);
 	if (rc) {
 		regerror(rc, &field->re, cause, sizeof(cause));
 		memset(&field->re, 0, sizeof(field->re));
-		return err_set(why, "must be a POSIX extended regular expression (%s)", cause);
+		return err_set(
+			why, "must be a POSIX extended regular expression (%s)", cause);
 	}
 	field->text = xstrdup(text);
 	return 0;

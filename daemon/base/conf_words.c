@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define WORD_MAX    64 /* longer words are compared with nothing */
+#define WORD_MAX    64	/* longer words are compared with nothing */
 #define ALLOWED_MAX 260 /* bytes of the list of allowed words in a message */
 
 void

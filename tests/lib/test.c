@@ -58,7 +58,7 @@ take_expected(const char *text)
 		if (!strstr(text, test.expected[i]))
 			continue;
 		test.n_expected--;
-		memmove(test.expected[i], test.expected[i + 1],
+		memmove(test.expected + i, test.expected + i + 1,
 			(test.n_expected - i) * sizeof(test.expected[0]));
 		return true;
 	}
