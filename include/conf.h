@@ -35,9 +35,8 @@ struct conf_regex {
 };
 
 #define CONF_REQUIRED 1u
-#define CONF_RELOAD   2u /* SIGHUP applies it; others are reported as needing a restart \
-			  */
-#define CONF_SECRET 4u	 /* masked in logs and in --check-config's output */
+#define CONF_RELOAD   2u /* SIGHUP applies it; others are said to need a restart */
+#define CONF_SECRET   4u /* masked in logs and in --check-config's output */
 
 struct conf_key {
 	const char *name;

@@ -95,7 +95,12 @@ filler_unknown(const struct filler *f, const struct conf_entry *entry)
 		conf_words_add(&words, k->name);
 	if (f->selected)
 		buf_printf(&text, " with %s = %.64s", def->selector, f->selected);
-	conf_words_explain(&text, &words, entry->key);
+	/* "adress_file" is a slip in "address". */
+	size_t len = strlen(entry->key), tail = strlen("_file");
+	bool file = len > tail && str_eq(entry->key + len - tail, "_file");
+	char *stem = xstrndup(entry->key, file ? len - tail : len);
+	conf_words_explain(&text, &words, stem);
+	xfree(&stem);
 	conf_fail(f->err, entry->at, "[%s] %.*s: no such key%s", f->title,
 		(int)utf8_cut(entry->key, strlen(entry->key), 64), entry->key,
 		buf_str(&text));

@@ -317,6 +317,16 @@ include_path(char *line)
 	return c;
 }
 
+static int
+reader_no_section(struct reader *r, const char *line, size_t key_len)
+{
+	const char *key = trim(line, &key_len);
+
+	return conf_fail(r->err, reader_place(r),
+		"%.*s: a key before the first [section]",
+		(int)utf8_cut(key, key_len, 64), key);
+}
+
 /* Copies a "key = value" line for inih after all that inih would swallow is refused.
  * The line is not shown: it may be a piece of a secret. */
 static int
@@ -338,8 +348,7 @@ reader_pair_line(struct reader *r, const char *line, char *dst, size_t cap)
 			"file: NAME_file = PATH)",
 			CONF_LINE_MAX);
 	if (r->section == NO_SECTION)
-		return conf_fail(r->err, at, "%.*s: a key before the first [section]",
-			(int)utf8_cut(line, key_len, 64), line);
+		return reader_no_section(r, line, key_len);
 	memcpy(dst, line, len + 1);
 	return 0;
 }
