@@ -39,6 +39,8 @@ struct pg_opts {
 /* Borrows opts until return; connects in the background. text: .sql source(s) with the
  * "-- name:" statements, borrowed for the pool's life (see embedded.h). */
 struct pg *pg_open(struct loop *, const struct pg_opts *);
+/* Says what is wrong with a conninfo (its syntax and option names; nothing is tried). */
+int pg_check_conninfo(const char *conninfo, struct err *) MUST_CHECK;
 /* Adds statements; a name given twice is an error of ours (assert). */
 void pg_add_statements(struct pg *, const char *sql_text);
 /* Ends all units that wait or run as PG_LOST (callbacks run before this returns). */
@@ -81,7 +83,8 @@ struct uuid pg_uuid(const struct pg_answer *, size_t i, size_t row, int col); /*
 struct pg_unit *pg_unit_new(struct pg *);
 void pg_unit_drop(struct pg_unit **); /* instead of submitting */
 void pg_add(struct pg_unit *, const char *statement);
-/* Parameters of the statement added last, in order; copied. */
+/* Parameters of the statement added last, in order; copied. NUL bytes are dropped
+ * (PostgreSQL's text has none); text must be valid UTF-8 or the unit fails (utf8_clean). */
 void pg_param_text(struct pg_unit *, const char *s); /* NULL = SQL NULL */
 void pg_param_text_len(struct pg_unit *, const char *s, size_t len);
 void pg_param_int(struct pg_unit *, int64_t v);
