@@ -18,20 +18,20 @@ struct json_out {
 
 void json_out_init(struct json_out *, struct buf *); /* appends to buf */
 /* key is NULL inside arrays and at the top. A NULL string value writes null. */
-void json_object(struct json_out *, const char *key);
-void json_object_end(struct json_out *);
-void json_array(struct json_out *, const char *key);
-void json_array_end(struct json_out *);
-void json_string(struct json_out *, const char *key, const char *value);
-void json_string_len(struct json_out *, const char *key, const char *value, size_t len);
-void json_int(struct json_out *, const char *key, int64_t value);
-void json_double(struct json_out *, const char *key, double value);
-void json_bool(struct json_out *, const char *key, bool value);
-void json_null(struct json_out *, const char *key);
+void json_put_object(struct json_out *, const char *key);
+void json_put_object_end(struct json_out *);
+void json_put_array(struct json_out *, const char *key);
+void json_put_array_end(struct json_out *);
+void json_put_string(struct json_out *, const char *key, const char *value);
+void json_put_string_len(struct json_out *, const char *key, const char *value, size_t len);
+void json_put_int(struct json_out *, const char *key, int64_t value);
+void json_put_double(struct json_out *, const char *key, double value);
+void json_put_bool(struct json_out *, const char *key, bool value);
+void json_put_null(struct json_out *, const char *key);
 /* RFC 3339 text, or null if wall_us is 0. */
-void json_time(struct json_out *, const char *key, int64_t wall_us);
+void json_put_time(struct json_out *, const char *key, int64_t wall_us);
 /* Text that is JSON already and known to be valid (a jsonb column, an own object). */
-void json_raw(struct json_out *, const char *key, const char *json);
+void json_put_raw(struct json_out *, const char *key, const char *json);
 
 /* Appends s as a JSON string with its quotes. */
 void json_quote(struct buf *, const char *s, size_t len);

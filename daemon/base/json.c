@@ -91,60 +91,60 @@ json_close(struct json_out *o, char bracket)
 }
 
 void
-json_object(struct json_out *o, const char *key)
+json_put_object(struct json_out *o, const char *key)
 {
 	json_open(o, key, '{');
 }
 
 void
-json_object_end(struct json_out *o)
+json_put_object_end(struct json_out *o)
 {
 	json_close(o, '}');
 }
 
 void
-json_array(struct json_out *o, const char *key)
+json_put_array(struct json_out *o, const char *key)
 {
 	json_open(o, key, '[');
 }
 
 void
-json_array_end(struct json_out *o)
+json_put_array_end(struct json_out *o)
 {
 	json_close(o, ']');
 }
 
 void
-json_string(struct json_out *o, const char *key, const char *value)
+json_put_string(struct json_out *o, const char *key, const char *value)
 {
 	if (value)
-		json_string_len(o, key, value, strlen(value));
+		json_put_string_len(o, key, value, strlen(value));
 	else
-		json_null(o, key);
+		json_put_null(o, key);
 }
 
 void
-json_string_len(struct json_out *o, const char *key, const char *value, size_t len)
+json_put_string_len(struct json_out *o, const char *key, const char *value, size_t len)
 {
 	json_begin(o, key);
 	json_quote(o->buf, value, len);
 }
 
 void
-json_int(struct json_out *o, const char *key, int64_t value)
+json_put_int(struct json_out *o, const char *key, int64_t value)
 {
 	json_begin(o, key);
 	buf_printf(o->buf, "%" PRId64, value);
 }
 
 void
-json_double(struct json_out *o, const char *key, double value)
+json_put_double(struct json_out *o, const char *key, double value)
 {
 	char text[40];
 
 	/* RFC 8259 §6: there is no NaN and no infinity. */
 	if (!isfinite(value)) {
-		json_null(o, key);
+		json_put_null(o, key);
 		return;
 	}
 	json_begin(o, key);
@@ -155,27 +155,27 @@ json_double(struct json_out *o, const char *key, double value)
 }
 
 void
-json_bool(struct json_out *o, const char *key, bool value)
+json_put_bool(struct json_out *o, const char *key, bool value)
 {
-	json_raw(o, key, value ? "true" : "false");
+	json_put_raw(o, key, value ? "true" : "false");
 }
 
 void
-json_null(struct json_out *o, const char *key)
+json_put_null(struct json_out *o, const char *key)
 {
-	json_raw(o, key, "null");
+	json_put_raw(o, key, "null");
 }
 
 void
-json_time(struct json_out *o, const char *key, int64_t wall_us)
+json_put_time(struct json_out *o, const char *key, int64_t wall_us)
 {
 	char text[CLOCK_RFC3339_LEN];
 
-	json_string(o, key, wall_us ? clock_format(text, wall_us) : NULL);
+	json_put_string(o, key, wall_us ? clock_format(text, wall_us) : NULL);
 }
 
 void
-json_raw(struct json_out *o, const char *key, const char *json)
+json_put_raw(struct json_out *o, const char *key, const char *json)
 {
 	json_begin(o, key);
 	buf_adds(o->buf, json ? json : "null");

@@ -13,28 +13,32 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY_MS (24 * 3600 * INT64_C(1000))
+#define DAY_MS		 (24 * 3600 * INT64_C(1000))
 #define ROW(type, field) offsetof(struct type, field)
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
 static const struct conf_key daemon_keys[] = {
-	{"state_dir", CONF_STRING, ROW(daemon_settings, state_dir), "/var/lib/interactd", 0,
-		4000, 0, NULL,
+	{"state_dir", CONF_STRING, ROW(daemon_settings, state_dir),
+		"/var/lib/interactd", 0, 4000, 0, NULL,
 		"Where the daemon keeps its spool: a directory on a local disk."},
 	{"log_level", CONF_CHOICE, ROW(daemon_settings, log_level), "info", 0, 0,
 		CONF_RELOAD, log_levels,
-		"How much is logged: error, warning, info or debug. Only debug shows names, "
+		"How much is logged: error, warning, info or debug. Only debug shows "
+		"names, "
 		"numbers and texts of customers."},
-	{"pop_timeout_ms", CONF_DURATION, ROW(daemon_settings, pop_timeout_ms), "250", 10,
-		10000, CONF_RELOAD, NULL,
-		"How long a screen pop waits for the database before it goes out without "
+	{"pop_timeout_ms", CONF_DURATION, ROW(daemon_settings, pop_timeout_ms), "250",
+		10, 10000, CONF_RELOAD, NULL,
+		"How long a screen pop waits for the database before it goes out "
+		"without "
 		"contact data, marked degraded; an update follows."},
-	{"wrapup_s", CONF_DURATION, ROW(daemon_settings, wrapup_ms), "0", 0, 3600 * 1000, 0,
-		NULL, "How long an agent's pop stays open as wrapup after a call; 0 = off."},
-	{"spool_max", CONF_SIZE, ROW(daemon_settings, spool_max), "1G", 16 * 1024 * 1024,
-		INT64_C(1) << 40, 0, NULL,
-		"Bytes of phone events kept on local disk per channel while the database is "
+	{"wrapup_s", CONF_DURATION, ROW(daemon_settings, wrapup_ms), "0", 0,
+		3600 * 1000, 0, NULL,
+		"How long an agent's pop stays open as wrapup after a call; 0 = off."},
+	{"spool_max", CONF_SIZE, ROW(daemon_settings, spool_max), "1G",
+		16 * 1024 * 1024, INT64_C(1) << 40, 0, NULL,
+		"Bytes of phone events kept on local disk per channel while the "
+		"database is "
 		"away. Past it the oldest are set aside and reported."},
 	CONF_END,
 };
@@ -42,33 +46,38 @@ static const struct conf_key daemon_keys[] = {
 static const struct conf_key postgresql_keys[] = {
 	{"conninfo", CONF_STRING, ROW(postgresql_settings, conninfo), NULL, 1, 4000,
 		CONF_REQUIRED | CONF_SECRET, NULL,
-		"Connection string of libpq (host=… dbname=… user=…); several hosts allowed."},
-	{"connections", CONF_INT, ROW(postgresql_settings, connections), "2", 1, 32, 0, NULL,
-		"Connections for reading; two more write."},
-	{"connect_timeout_s", CONF_DURATION, ROW(postgresql_settings, connect_timeout_ms),
-		"5", 100, 60000, 0, NULL, "How long one attempt to connect may take."},
+		"Connection string of libpq (host=… dbname=… user=…); several hosts "
+		"allowed."},
+	{"connections", CONF_INT, ROW(postgresql_settings, connections), "2", 1, 32, 0,
+		NULL, "Connections for reading; two more write."},
+	{"connect_timeout_s", CONF_DURATION,
+		ROW(postgresql_settings, connect_timeout_ms), "5", 100, 60000, 0, NULL,
+		"How long one attempt to connect may take."},
 	CONF_END,
 };
 
 static const struct conf_key redis_keys[] = {
 	{"address", CONF_LIST, ROW(redis_settings, address), "127.0.0.1:6379", 1, 16, 0,
 		NULL,
-		"unix:PATH or host:port; several are tried in turn (or are the Sentinels)."},
+		"unix:PATH or host:port; several are tried in turn (or are the "
+		"Sentinels)."},
 	{"username", CONF_STRING, ROW(redis_settings, username), NULL, 0, 200, 0, NULL,
 		"User of Redis' ACL; none: the default user."},
-	{"password", CONF_STRING, ROW(redis_settings, password), NULL, 0, 1000, CONF_SECRET,
-		NULL, "Its password."},
+	{"password", CONF_STRING, ROW(redis_settings, password), NULL, 0, 1000,
+		CONF_SECRET, NULL, "Its password."},
 	{"sentinel", CONF_STRING, ROW(redis_settings, sentinel), NULL, 0, 200, 0, NULL,
 		"Name of the master that the Sentinels at `address` watch."},
 	CONF_END,
 };
 
 static const struct conf_key http_keys[] = {
-	{"listen", CONF_LIST, ROW(http_settings, listen), "127.0.0.1:8080", 0, 16, 0, NULL,
+	{"listen", CONF_LIST, ROW(http_settings, listen), "127.0.0.1:8080", 0, 16, 0,
+		NULL,
 		"Addresses of the HTTP API (host:port); nothing: only the socket."},
-	{"socket", CONF_STRING, ROW(http_settings, socket), "/run/interactd/interactd.sock", 0,
-		100, 0, NULL,
-		"Unix socket of the operator (interactctl); root and the daemon's own user "
+	{"socket", CONF_STRING, ROW(http_settings, socket),
+		"/run/interactd/interactd.sock", 0, 100, 0, NULL,
+		"Unix socket of the operator (interactctl); root and the daemon's own "
+		"user "
 		"need no key there."},
 	{"tls_cert", CONF_STRING, ROW(http_settings, tls_cert), NULL, 0, 4000, 0, NULL,
 		"Certificate chain (PEM); with tls_key, `listen` speaks TLS."},
@@ -77,21 +86,22 @@ static const struct conf_key http_keys[] = {
 	{"origins", CONF_LIST, ROW(http_settings, origins), NULL, 0, 100, 0, NULL,
 		"Origins of browsers that may call the API and open streams "
 		"(https://crm.example.com); * alone = any."},
-	{"max_header", CONF_SIZE, ROW(http_settings, max_header), "16k", 1024, 1024 * 1024, 0,
-		NULL, "Bytes of a request's line and header together."},
+	{"max_header", CONF_SIZE, ROW(http_settings, max_header), "16k", 1024,
+		1024 * 1024, 0, NULL, "Bytes of a request's line and header together."},
 	{"max_body", CONF_SIZE, ROW(http_settings, max_body), "1M", 1024,
 		64 * 1024 * 1024, 0, NULL, "Bytes of a request's body."},
 	{"max_connections", CONF_INT, ROW(http_settings, max_connections), "10000", 10,
 		1000000, 0, NULL, "Connections at once; past it accepting pauses."},
 	{"max_connections_per_peer", CONF_INT,
-		ROW(http_settings, max_connections_per_peer), "1000", 1, 1000000, 0, NULL,
-		"Connections at once from one address."},
-	{"header_timeout_s", CONF_DURATION, ROW(http_settings, header_timeout_ms), "10", 100,
-		600000, 0, NULL, "For a whole header, however slowly it drips in."},
-	{"body_timeout_s", CONF_DURATION, ROW(http_settings, body_timeout_ms), "30", 100,
-		600000, 0, NULL, "For a whole body."},
-	{"idle_timeout_s", CONF_DURATION, ROW(http_settings, idle_timeout_ms), "60", 100,
-		3600000, 0, NULL, "Between two requests of a connection."},
+		ROW(http_settings, max_connections_per_peer), "1000", 1, 1000000, 0,
+		NULL, "Connections at once from one address."},
+	{"header_timeout_s", CONF_DURATION, ROW(http_settings, header_timeout_ms), "10",
+		100, 600000, 0, NULL,
+		"For a whole header, however slowly it drips in."},
+	{"body_timeout_s", CONF_DURATION, ROW(http_settings, body_timeout_ms), "30",
+		100, 600000, 0, NULL, "For a whole body."},
+	{"idle_timeout_s", CONF_DURATION, ROW(http_settings, idle_timeout_ms), "60",
+		100, 3600000, 0, NULL, "Between two requests of a connection."},
 	CONF_END,
 };
 
@@ -106,10 +116,10 @@ static const struct conf_key tenant_keys[] = {
 };
 
 static const struct conf_key channel_keys[] = {
-	{"driver", CONF_STRING, ROW(channel_settings, driver), NULL, 1, 64, CONF_REQUIRED,
-		NULL, "The adapter: see `interactd --drivers`."},
-	{"tenant", CONF_STRING, ROW(channel_settings, tenant), "default", 1, 64, 0, NULL,
-		"The tenant that this channel's contacts belong to."},
+	{"driver", CONF_STRING, ROW(channel_settings, driver), NULL, 1, 64,
+		CONF_REQUIRED, NULL, "The adapter: see `interactd --drivers`."},
+	{"tenant", CONF_STRING, ROW(channel_settings, tenant), "default", 1, 64, 0,
+		NULL, "The tenant that this channel's contacts belong to."},
 	CONF_END,
 };
 
@@ -131,7 +141,8 @@ extend_by_driver(const char *value, const struct conf_key **keys_r, size_t *size
 	if (!ops) {
 		struct buf names = BUF_INIT;
 		for (const struct channel_ops *const *it = channel_drivers; *it; it++)
-			buf_printf(&names, "%s%s", names.len ? ", " : "", (*it)->driver);
+			buf_printf(
+				&names, "%s%s", names.len ? ", " : "", (*it)->driver);
 		err_set(err, "no such driver; allowed: %s", buf_str(&names));
 		buf_fini(&names);
 		return -1;
@@ -180,7 +191,8 @@ check_names(const struct conf *conf, const char *kind, struct err *err)
 	for (size_t i = 0; (s = conf_nth(conf, kind, i)); i++)
 		if (!str_is_id(s->name))
 			return err_set(err,
-				"%s:%d: [%s %s]: a name is 1 to 64 letters, digits, '.', "
+				"%s:%d: [%s %s]: a name is 1 to 64 letters, digits, "
+				"'.', "
 				"'_' or '-'",
 				s->file, s->line, kind, s->name);
 	return 0;
@@ -195,7 +207,8 @@ check_channels(const struct conf *conf, struct err *err)
 		struct err why;
 		if (!tenant_is_known(conf, values->tenant))
 			return err_set(err,
-				"%s:%d: [channel %s] tenant = %s: there is no [tenant %s] "
+				"%s:%d: [channel %s] tenant = %s: there is no [tenant "
+				"%s] "
 				"section",
 				s->file, s->line, s->name, values->tenant,
 				values->tenant);
@@ -211,9 +224,10 @@ check_together(const struct conf *conf, const char *path, struct err *err)
 {
 	const struct http_settings *http = conf_values(conf, "http");
 	if (str_empty(http->tls_cert) != str_empty(http->tls_key))
-		return err_set(err, "%s: [http] tls_cert and tls_key: give both or neither",
-			path);
-	if (check_names(conf, "tenant", err) < 0 || check_names(conf, "channel", err) < 0)
+		return err_set(err,
+			"%s: [http] tls_cert and tls_key: give both or neither", path);
+	if (check_names(conf, "tenant", err) < 0 ||
+		check_names(conf, "channel", err) < 0)
 		return -1;
 	return check_channels(conf, err);
 }
@@ -221,7 +235,8 @@ check_together(const struct conf *conf, const char *path, struct err *err)
 struct conf *
 settings_load(const char *path, struct err *err)
 {
-	struct conf *conf = conf_load(path, settings_sections, settings_n_sections, err);
+	struct conf *conf =
+		conf_load(path, settings_sections, settings_n_sections, err);
 	if (conf && check_together(conf, path, err) < 0)
 		conf_free(&conf);
 	return conf;

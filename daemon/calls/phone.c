@@ -1,0 +1,338 @@
+/* phone.c - events of one phone system: into the spool, then to the tracker.
+ *
+ * Order matters: an event is appended before it is applied, and applied before this
+ * returns to the driver, which never waits for anything. What the tracker tells is
+ * turned into pops and savings in phone_observer.c.
+ *
+ * Time: some endings wait for their reason by the phone system's clock, which may
+ * differ from ours; between two events it is taken to run as our monotonic clock does.
+ */
+#include <calls/phone.h>
+#include <calls/phone_priv.h>
+
+#include <calls/event_codec.h>
+#include <clock.h>
+#include <log.h>
+#include <mem.h>
+#include <str.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Changes of a living call are saved together this often; its end is saved at once. */
+#define FLUSH_MS 1000
+/* Records behind which a checkpoint is written though no call ended. */
+#define CHECKPOINT_EVERY 2000
+
+static void on_tick(void *arg);
+static void on_flush(void *arg);
+
+static const char *
+directory_agent_of(
+	void *arg, const char *channel, const char *endpoint, const char *pattern_agent)
+{
+	struct phone *ph = arg;
+	return agents_of_endpoint(
+		ph->agents, ph->tenant->name, channel, endpoint, pattern_agent);
+}
+
+static struct tracker *
+make_tracker(struct phone *ph)
+{
+	struct tracker_opts opts = {
+		.tenant = ph->tenant->name,
+		.channel = ph->channel,
+		.conf = ph->conf,
+		.directory = {directory_agent_of, ph},
+		.observer = &phone_observer,
+		.observer_arg = ph,
+	};
+	return tracker_new(&opts);
+}
+
+struct phone *
+phone_open(const struct phone_opts *opts, struct err *err)
+{
+	struct spool *spool =
+		spool_open(opts->loop, &opts->spool, opts->checkpoint + 1, err);
+	if (!spool)
+		return NULL;
+	struct phone *ph = xcalloc(1, sizeof(*ph));
+	ph->loop = opts->loop;
+	ph->tenant = opts->tenant;
+	ph->channel = xstrdup(opts->channel);
+	snprintf(ph->who, sizeof(ph->who), "calls %s", opts->channel);
+	ph->conf = opts->conf;
+	ph->store = opts->store;
+	ph->writer = opts->writer;
+	ph->pops = opts->pops;
+	ph->events = opts->events;
+	ph->agents = opts->agents;
+	ph->spool = spool;
+	ph->last_seq = ph->sent_checkpoint = opts->checkpoint;
+	list_init(&ph->calls);
+	list_init(&ph->dirty);
+	map_init(&ph->by_id);
+	ph->tracker = make_tracker(ph);
+	ph->tick = loop_timer_new(ph->loop, on_tick, ph);
+	ph->flush = loop_timer_new(ph->loop, on_flush, ph);
+	loop_timer_start(ph->flush, FLUSH_MS);
+	return ph;
+}
+
+/* What lives goes on in the next daemon: subjects end without closing anything. */
+void
+phone_close(struct phone **php)
+{
+	struct phone *ph = *php;
+	if (!ph)
+		return;
+	phone_flush(ph);
+	list_for_each_safe (&ph->calls, it)
+		phone_call_free(LIST_ENTRY(it, struct phone_call, link));
+	map_fini(&ph->by_id);
+	tracker_free(&ph->tracker);
+	loop_timer_free(&ph->tick);
+	loop_timer_free(&ph->flush);
+	spool_close(&ph->spool);
+	buf_fini(&ph->scratch);
+	xfree(&ph->channel);
+	xfree(php);
+}
+
+/* ---- Time -------------------------------------------------------------------------
+ */
+
+static int64_t
+phone_now(const struct phone *ph)
+{
+	if (!ph->event_us)
+		return clock_wall_us();
+	return ph->event_us + (clock_mono_us() - ph->event_mono_us);
+}
+
+static void
+note_time(struct phone *ph, int64_t at_us)
+{
+	if (at_us < phone_now(ph) - 60 * INT64_C(1000000) || at_us > ph->event_us) {
+		ph->event_us = at_us;
+		ph->event_mono_us = clock_mono_us();
+	}
+}
+
+static void
+arm_tick(struct phone *ph)
+{
+	int64_t due = tracker_next_due(ph->tracker);
+	if (!due) {
+		loop_timer_stop(ph->tick);
+		return;
+	}
+	int64_t ms = (due - phone_now(ph) + 999) / 1000;
+	loop_timer_start(ph->tick, ms < 0 ? 0 : ms);
+}
+
+static void
+on_tick(void *arg)
+{
+	struct phone *ph = arg;
+	tracker_tick(ph->tracker, phone_now(ph));
+	arm_tick(ph);
+}
+
+/* ---- Events -----------------------------------------------------------------------
+ */
+
+static uint64_t
+append(struct phone *ph, const struct call_event *ev)
+{
+	struct err err;
+	uint64_t seq;
+	unsigned long quiet;
+	buf_clear(&ph->scratch);
+	call_event_encode(&ph->scratch, ev);
+	if (spool_append(ph->spool, ph->scratch.data, ph->scratch.len, &seq, &err) == 0)
+		return seq;
+	ph->not_spooled++;
+	if (log_once_due(&ph->not_spooled_log, 60, &quiet))
+		log_errorx(ph->who,
+			"a phone event could not be kept on disk (%s); the call goes "
+			"on, but "
+			"a crash now would lose it (%lu more since the last message)",
+			err.text, quiet);
+	return 0;
+}
+
+static void
+apply(struct phone *ph, const struct call_event *ev, uint64_t seq)
+{
+	if (seq)
+		ph->last_seq = seq;
+	note_time(ph, ev->at_us);
+	tracker_apply(ph->tracker, ev, seq);
+	if (ev->type == CALL_SNAPSHOT_END)
+		ph->synced = true;
+}
+
+void
+phone_event(struct phone *ph, const struct call_event *ev)
+{
+	struct call_event stamped = *ev;
+	if (!stamped.at_us)
+		stamped.at_us = clock_wall_us();
+	ph->events_seen++;
+	apply(ph, &stamped, append(ph, &stamped));
+	arm_tick(ph);
+	if (ph->last_seq - ph->sent_checkpoint > CHECKPOINT_EVERY)
+		phone_flush(ph);
+}
+
+struct replay {
+	struct phone *phone;
+	uint64_t damaged;
+};
+
+static bool
+replay_record(void *arg, uint64_t seq, const void *data, size_t len)
+{
+	struct replay *r = arg;
+	struct call_event ev;
+	struct call_var vars[CALL_VARS_MAX];
+	if (call_event_decode(data, len, &ev, vars) < 0) {
+		r->damaged++;
+		return true;
+	}
+	/* Endings that waited for their reason when we died had waited long enough. */
+	tracker_tick(r->phone->tracker, ev.at_us);
+	apply(r->phone, &ev, seq);
+	return true;
+}
+
+uint64_t
+phone_replay(struct phone *ph)
+{
+	struct replay r = {.phone = ph};
+	uint64_t gap = 0;
+	ph->replaying = true;
+	uint64_t n = spool_replay(
+		ph->spool, ph->sent_checkpoint + 1, replay_record, &r, &gap);
+	ph->replaying = false;
+	ph->synced = false;
+	if (n)
+		log_info(
+			ph->who, "replayed %" PRIu64 " phone events from the spool", n);
+	if (gap || r.damaged)
+		log_errorx(ph->who,
+			"%" PRIu64
+			" phone events are missing from the spool and %" PRIu64
+			" could not be read; calls of that time may lack details",
+			gap, r.damaged);
+	/* The phone system has gone on without us: nothing is known until a snapshot.
+	 */
+	struct call_event lost = {.type = CALL_LINK_LOST, .at_us = phone_now(ph)};
+	if (n)
+		tracker_apply(ph->tracker, &lost, 0);
+	arm_tick(ph);
+	return n;
+}
+
+/* ---- Checkpoints ------------------------------------------------------------------
+ */
+
+uint64_t
+phone_checkpoint(const struct phone *ph)
+{
+	uint64_t oldest = tracker_oldest_seq(ph->tracker);
+	if (ph->frozen)
+		return ph->sent_checkpoint;
+	return oldest <= ph->last_seq ? oldest - 1 : ph->last_seq;
+}
+
+static void
+on_flush(void *arg)
+{
+	struct phone *ph = arg;
+	phone_flush(ph);
+	spool_release(
+		ph->spool, writer_committed(ph->writer, ph->tenant->name, ph->channel));
+	loop_timer_start(ph->flush, FLUSH_MS);
+}
+
+/* ---- Questions --------------------------------------------------------------------
+ */
+
+const char *
+phone_region(const struct phone *ph)
+{
+	if (!str_empty(ph->conf->region))
+		return ph->conf->region;
+	return ph->tenant->region[0] ? ph->tenant->region : NULL;
+}
+
+bool
+phone_is_own_number(const struct phone *ph, const char *number)
+{
+	struct address asked, own;
+	const char *region = phone_region(ph);
+	if (!number || !address_make("phone", number, region, &asked))
+		return false;
+	for (size_t i = 0; i < ph->conf->own_numbers.n; i++)
+		if (address_make(
+			    "phone", ph->conf->own_numbers.items[i], region, &own) &&
+			str_eq(own.value, asked.value))
+			return true;
+	return false;
+}
+
+bool
+phone_is_synced(const struct phone *ph)
+{
+	return ph->synced;
+}
+
+void
+phone_calls_json(struct phone *ph, struct json_out *j)
+{
+	list_for_each (&ph->calls, it) {
+		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, link);
+		struct call_record r;
+		call_record_init(&r, pc->call, ph->tenant, phone_region(ph));
+		call_record_json(j, NULL, &r, &pc->contact);
+		call_record_fini(&r);
+	}
+}
+
+void
+phone_get_stats(const struct phone *ph, struct phone_stats *st)
+{
+	tracker_get_stats(ph->tracker, &st->tracker);
+	spool_get_stats(ph->spool, &st->spool);
+	st->events = ph->events_seen;
+	st->not_spooled = ph->not_spooled;
+	st->checkpoint = ph->sent_checkpoint;
+}
+
+void
+phone_status_json(const struct phone *ph, struct json_out *j)
+{
+	struct phone_stats st;
+	phone_get_stats(ph, &st);
+	json_put_int(j, "calls", st.tracker.calls);
+	json_put_int(j, "phone_channels", st.tracker.channels);
+	json_put_bool(j, "synced", ph->synced);
+	json_put_object(j, "events");
+	json_put_int(j, "seen", (int64_t)st.events);
+	json_put_int(j, "repeated", (int64_t)st.tracker.duplicates);
+	json_put_int(j, "interrupted", (int64_t)st.tracker.interrupted);
+	json_put_object_end(j);
+	json_put_object(j, "spool");
+	json_put_int(j, "last", (int64_t)st.spool.last_seq);
+	json_put_int(j, "checkpoint", (int64_t)st.checkpoint);
+	json_put_int(j, "bytes", st.spool.bytes);
+	json_put_int(j, "dropped", (int64_t)st.spool.dropped);
+	json_put_int(j, "damaged", (int64_t)st.spool.damaged);
+	json_put_int(j, "not_spooled", (int64_t)st.not_spooled);
+	json_put_string(j, "error", st.spool.write_error);
+	json_put_object_end(j);
+}

@@ -1,0 +1,60 @@
+/* phone.h - one phone system at work: its events through the spool and the tracker, its
+ * calls into timeline and pops.
+ *
+ *   driver -> phone_event -> spool (disk) -> tracker -> subject/pops (Redis)
+ *                                               `----> writer (PostgreSQL, checkpoint)
+ *
+ * An event is in the spool before anything is done with it. The checkpoint committed
+ * with a call's end is the highest record that no living call needs, so that after a
+ * crash phone_replay makes the same calls with the same ids again. */
+#ifndef INTERACTD_CALLS_PHONE_H
+#define INTERACTD_CALLS_PHONE_H
+
+#include <channel.h>
+#include <desk/agent.h>
+#include <desk/events.h>
+#include <desk/pop.h>
+#include <io/spool.h>
+#include <calls/tracker.h>
+#include <timeline/writer.h>
+
+struct phone;
+
+struct phone_opts {
+	struct loop *loop;
+	const struct tenant *tenant;
+	const char *channel;
+	const struct phone_conf *conf; /* borrowed for life */
+	struct store *store;
+	struct writer *writer;
+	struct pops *pops;
+	struct events *events;
+	struct agents *agents;
+	struct spool_opts spool;
+	uint64_t checkpoint; /* as loaded from the database */
+};
+
+struct phone *phone_open(const struct phone_opts *, struct err *);
+/* Applies what the spool holds past the checkpoint, silently: no pop opens, no event is
+ * published for what was known. Returns how many records. Before any phone_event. */
+uint64_t phone_replay(struct phone *);
+void phone_event(struct phone *, const struct call_event *);
+/* Calls still alive stay in the spool for the next daemon. */
+void phone_close(struct phone **);
+
+/* The calls alive now, as items of a JSON array (interaction objects of contract.md). */
+void phone_calls_json(struct phone *, struct json_out *);
+/* Members for the channel's object in /v1/status. */
+void phone_status_json(const struct phone *, struct json_out *);
+/* True once a snapshot has been taken in whole since the start. */
+bool phone_is_synced(const struct phone *);
+
+struct phone_stats {
+	struct tracker_stats tracker;
+	struct spool_stats spool;
+	unsigned long long events, not_spooled;
+	uint64_t checkpoint;
+};
+void phone_get_stats(const struct phone *, struct phone_stats *);
+
+#endif

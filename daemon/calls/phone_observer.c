@@ -1,0 +1,365 @@
+/* phone_observer.c - what the tracker tells, as pops and savings.
+ *
+ * A call that begins is saved at once (its contact exists from then on), its changes
+ * are saved together every second, its end is saved at once with the checkpoint. Pops
+ * do not wait for any of it. Events on Redis follow a commit. */
+#include <calls/phone_priv.h>
+
+#include <clock.h>
+#include <log.h>
+#include <mem.h>
+#include <str.h>
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Savings ----------------------------------------------------------------------
+ */
+
+/* What must be known when a saving is committed; the call may be gone by then. */
+struct saving {
+	struct phone *phone;
+	struct uuid id;
+	bool ended, gone; /* gone: absorbed by another call */
+	bool quiet;	  /* replayed: told before, unless it turns out to be new */
+	struct buf json;  /* the interaction as saved, its contact still null */
+	struct address remote;
+};
+
+static struct phone_call *
+find_call(struct phone *ph, const struct uuid *id)
+{
+	char text[UUID_TEXT_LEN];
+	return map_find(&ph->by_id, uuid_format(text, id));
+}
+
+/* The saved object with the contact that the commit found. No value can hold the
+ * searched text: quotes inside strings are escaped. */
+static void
+put_contact(struct buf *out, const struct buf *json, const struct uuid *contact)
+{
+	static const char null_contact[] = "\"contact\":null";
+	char text[UUID_TEXT_LEN];
+	const char *at = strstr(buf_str(json), null_contact);
+	if (!at || uuid_is_nil(contact)) {
+		buf_add(out, buf_str(json), json->len);
+		return;
+	}
+	buf_add(out, json->data, (size_t)(at - json->data));
+	buf_printf(out, "\"contact\":\"%s\"", uuid_format(text, contact));
+	buf_adds(out, at + strlen(null_contact));
+}
+
+static void
+publish(struct saving *s, const struct write_result *result)
+{
+	struct phone *ph = s->phone;
+	const char *type = s->ended	     ? "interaction.ended"
+			   : result->created ? "interaction.created"
+					     : "interaction.updated";
+	struct buf object = BUF_INIT;
+	if (result->contact_created) {
+		char *contact =
+			card_unnamed_json(&result->contact, &s->remote, TRUST_NETWORK);
+		events_publish(
+			ph->events, ph->tenant, "contact.created", contact, NULL);
+		xfree(&contact);
+	}
+	put_contact(&object, &s->json, &result->contact);
+	if (s->ended && result->created)
+		events_publish(ph->events, ph->tenant, "interaction.created",
+			buf_str(&object), NULL);
+	events_publish(ph->events, ph->tenant, type, buf_str(&object), NULL);
+	buf_fini(&object);
+}
+
+/* The writer refuses when too many calls wait: from then on the spool alone keeps them,
+ * and nothing may be cut from it until the next start replays it. */
+static void
+on_refused(struct phone *ph)
+{
+	unsigned long quiet;
+	ph->frozen = true;
+	if (log_once_due(&ph->refused_log, 60, &quiet))
+		log_errorx(ph->who,
+			"too many calls wait for the database; from here on they are "
+			"kept in "
+			"the spool only and written after the next start (%lu more "
+			"since the "
+			"last message)",
+			quiet);
+}
+
+static void
+on_saved(void *arg, const struct write_result *result)
+{
+	struct saving *s = arg;
+	struct phone_call *pc = find_call(s->phone, &s->id);
+	if (result->status == WRITE_REFUSED)
+		on_refused(s->phone);
+	if (result->status == WRITE_DONE && !s->gone) {
+		if (pc) {
+			pc->contact = result->contact;
+			subject_contact(pc->subject, &result->contact);
+		}
+		if (!s->quiet || result->created)
+			publish(s, result);
+	}
+	buf_fini(&s->json);
+	mem_free(s);
+}
+
+static void
+fill_record(struct phone_call *pc, struct call_record *r)
+{
+	struct phone *ph = pc->phone;
+	call_record_init(r, pc->call, ph->tenant, phone_region(ph));
+	if (r->in.remote_value && phone_is_own_number(ph, pc->call->number))
+		r->in.no_contact = true;
+	if (r->in.remote_value && !r->in.no_contact)
+		r->in.new_contact =
+			card_new_contact_id(ph->tenant, &r->remote, pc->call->at_us);
+}
+
+/* absorbed_by: nil, or the call this one turned out to be part of. */
+static void
+save(struct phone_call *pc, const struct uuid *absorbed_by)
+{
+	struct phone *ph = pc->phone;
+	struct call_record r;
+	struct uuid nobody = {{0}};
+	struct json_out j;
+	fill_record(pc, &r);
+	r.in.absorbed_by = *absorbed_by;
+
+	struct saving *s = xcalloc(1, sizeof(*s));
+	s->phone = ph;
+	s->id = pc->call->id;
+	s->ended = pc->call->phase == CALL_PHASE_ENDED;
+	s->gone = !uuid_is_nil(absorbed_by);
+	s->quiet = ph->replaying;
+	s->remote = r.remote;
+	json_out_init(&j, &s->json);
+	call_record_json(&j, NULL, &r, &nobody);
+
+	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
+	ph->sent_checkpoint = checkpoint.seq;
+	writer_save(ph->writer, &r.in, &checkpoint, on_saved, s);
+	call_record_fini(&r);
+	pc->saved = true;
+	list_remove(&pc->dirty_link);
+}
+
+static void
+mark_dirty(struct phone_call *pc)
+{
+	if (!pc->dirty_link.next)
+		list_append(&pc->phone->dirty, &pc->dirty_link);
+}
+
+void
+phone_flush(struct phone *ph)
+{
+	struct uuid nobody = {{0}};
+	list_for_each_safe (&ph->dirty, it)
+		save(LIST_ENTRY(it, struct phone_call, dirty_link), &nobody);
+	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
+	if (checkpoint.seq <= ph->sent_checkpoint)
+		return;
+	ph->sent_checkpoint = checkpoint.seq;
+	writer_checkpoint(ph->writer, ph->tenant, &checkpoint);
+}
+
+/* ---- Subjects ---------------------------------------------------------------------
+ */
+
+static void
+with_subject_info(struct phone_call *pc,
+	void (*use)(struct phone_call *, const struct subject_info *))
+{
+	struct call_record r;
+	fill_record(pc, &r);
+	struct subject_info info = {
+		.tenant = pc->phone->tenant,
+		.interaction = pc->call->id,
+		.channel = r.in.channel,
+		.kind = r.in.kind,
+		.direction = r.in.direction,
+		.queue = r.in.queue,
+		.call_id = pc->call->linked,
+		.remote_kind = r.in.remote_kind,
+		.remote_display = r.in.remote_display,
+		.remote_value = r.in.remote_value,
+		.remote_normal = r.in.remote_normal,
+		.withheld = r.in.withheld,
+		.no_contact = r.in.no_contact,
+		.trust = r.in.trust,
+		.local = r.in.local,
+		.variables = r.in.variables,
+		.at_us = r.in.at_us,
+	};
+	use(pc, &info);
+	call_record_fini(&r);
+}
+
+static void
+begin_subject(struct phone_call *pc, const struct subject_info *info)
+{
+	pc->subject = subject_begin(pc->phone->pops, info);
+}
+
+static void
+update_subject(struct phone_call *pc, const struct subject_info *info)
+{
+	subject_update(pc->subject, info);
+}
+
+void
+phone_call_free(struct phone_call *pc)
+{
+	char text[UUID_TEXT_LEN];
+	map_remove(&pc->phone->by_id, uuid_format(text, &pc->call->id));
+	subject_end(&pc->subject);
+	list_remove(&pc->link);
+	list_remove(&pc->dirty_link);
+	pc->call->user = NULL;
+	mem_free(pc);
+}
+
+/* ---- What the tracker tells -------------------------------------------------------
+ */
+
+static void
+call_begun(void *arg, struct call *c)
+{
+	struct phone *ph = arg;
+	struct phone_call *pc = xcalloc(1, sizeof(*pc));
+	struct uuid nobody = {{0}};
+	char text[UUID_TEXT_LEN];
+	pc->phone = ph;
+	pc->call = c;
+	c->user = pc;
+	list_append(&ph->calls, &pc->link);
+	map_put(&ph->by_id, uuid_format(text, &c->id), pc);
+	with_subject_info(pc, begin_subject);
+	save(pc, &nobody);
+	log_debug(ph->who, "call %s begins (%s)", text, c->linked);
+}
+
+static void
+call_changed(void *arg, struct call *c)
+{
+	struct phone_call *pc = c->user;
+	(void)arg;
+	with_subject_info(pc, update_subject);
+	mark_dirty(pc);
+}
+
+static void
+call_ended(void *arg, struct call *c)
+{
+	struct phone *ph = arg;
+	struct phone_call *pc = c->user;
+	struct uuid nobody = {{0}};
+	const char *how = call_disposition_text(c->disposition);
+	save(pc, &nobody);
+	log_debug(ph->who, "call %s ended: %s", c->linked, how ? how : "");
+	phone_call_free(pc);
+}
+
+static void
+call_absorbed(void *arg, struct call *absorbed, struct call *into)
+{
+	struct phone *ph = arg;
+	struct phone_call *pc = absorbed->user;
+	log_debug(
+		ph->who, "call %s is part of call %s", absorbed->linked, into->linked);
+	save(pc, &into->id);
+	phone_call_free(pc);
+}
+
+static const char *
+leg_pop_state(const struct call_leg *leg)
+{
+	static const char *const text[] = {"ringing", "talking", "held", "ended"};
+	return text[leg->state];
+}
+
+/* The time of a leg's latest change. */
+static int64_t
+leg_changed_at(const struct call_leg *leg)
+{
+	if (leg->ended_us)
+		return leg->ended_us;
+	return leg->answered_us ? leg->answered_us : leg->at_us;
+}
+
+static void
+fill_pop(struct pop_info *info, const struct call *c, const struct call_leg *leg)
+{
+	int64_t since = c->queue_since_us ? c->queue_since_us : c->at_us;
+	memset(info, 0, sizeof(*info));
+	info->pop = leg->id;
+	info->agent = leg->agent;
+	info->queue = leg->queue;
+	info->state = leg_pop_state(leg);
+	info->at_us = leg_changed_at(leg);
+	info->waited_ms = (leg->at_us - since) / 1000;
+	if (info->waited_ms < 0 || c->direction == CALL_OUT)
+		info->waited_ms = 0;
+}
+
+static void
+leg_begun(void *arg, struct call *c, struct call_leg *leg)
+{
+	struct phone_call *pc = c->user;
+	struct pop_info info;
+	(void)arg;
+	fill_pop(&info, c, leg);
+	pop_open(pc->subject, &info);
+}
+
+static void
+leg_changed(void *arg, struct call *c, struct call_leg *leg)
+{
+	struct phone_call *pc = c->user;
+	struct pop_info info;
+	(void)arg;
+	fill_pop(&info, c, leg);
+	pop_update(pc->subject, &info);
+}
+
+static void
+leg_ended(void *arg, struct call *c, struct call_leg *leg)
+{
+	struct phone_call *pc = c->user;
+	(void)arg;
+	pop_close(pc->subject, &leg->id, call_reason_text(leg->result), leg->ended_us);
+}
+
+static void
+queue_changed(void *arg, struct call *c, struct call_leg *leg)
+{
+	struct phone_call *pc = c->user;
+	struct pop_info info;
+	if (leg->state == LEG_ENDED) {
+		leg_ended(arg, c, leg);
+		return;
+	}
+	fill_pop(&info, c, leg);
+	info.agent = NULL;
+	info.state = "waiting";
+	info.waited_ms = 0;
+	pop_open(pc->subject, &info);
+}
+
+const struct tracker_observer phone_observer = {
+	.call_begun = call_begun,
+	.call_changed = call_changed,
+	.call_ended = call_ended,
+	.call_absorbed = call_absorbed,
+	.leg_begun = leg_begun,
+	.leg_changed = leg_changed,
+	.leg_ended = leg_ended,
+	.queue_changed = queue_changed,
+};

@@ -1,0 +1,59 @@
+/* phone_priv.h - for daemon/calls/phone*.c only. */
+#ifndef INTERACTD_CALLS_PHONE_PRIV_H
+#define INTERACTD_CALLS_PHONE_PRIV_H
+
+#include <calls/call_record.h>
+#include <calls/phone.h>
+#include <log.h>
+#include <map.h>
+
+struct phone {
+	struct loop *loop;
+	const struct tenant *tenant;
+	char *channel;
+	char who[96];
+	const struct phone_conf *conf;
+	struct store *store;
+	struct writer *writer;
+	struct pops *pops;
+	struct events *events;
+	struct agents *agents;
+	struct spool *spool;
+	struct tracker *tracker;
+	struct loop_timer *tick, *flush;
+	struct list calls; /* struct phone_call.link */
+	struct map by_id; /* the same, by the interaction's id */
+	struct list dirty; /* struct phone_call.dirty_link: changed since saved */
+	uint64_t last_seq; /* of the last event applied */
+	uint64_t sent_checkpoint; /* given to the writer last */
+	bool replaying, synced, frozen;
+	/* The phone system's clock as its events tell it: the time of the last event, and
+	 * our monotonic clock then. */
+	int64_t event_us, event_mono_us;
+	struct log_once not_spooled_log, refused_log;
+	unsigned long long events_seen, not_spooled;
+	struct buf scratch;
+};
+
+/* A call alive, in the observer's hands (struct call.user). */
+struct phone_call {
+	struct list link, dirty_link;
+	struct phone *phone;
+	struct call *call;
+	struct subject *subject;
+	struct uuid contact; /* as the last commit had it; nil = not known, or nobody */
+	bool saved; /* once at least: its absorption must delete it */
+};
+
+extern const struct tracker_observer phone_observer;
+
+/* Saves calls changed since their last saving, and moves the checkpoint along. */
+void phone_flush(struct phone *);
+/* The highest record that no living call needs. */
+uint64_t phone_checkpoint(const struct phone *);
+/* The region that the channel's numbers are read in. */
+const char *phone_region(const struct phone *);
+bool phone_is_own_number(const struct phone *, const char *number);
+void phone_call_free(struct phone_call *);
+
+#endif
