@@ -23,7 +23,8 @@ void json_put_object_end(struct json_out *);
 void json_put_array(struct json_out *, const char *key);
 void json_put_array_end(struct json_out *);
 void json_put_string(struct json_out *, const char *key, const char *value);
-void json_put_string_len(struct json_out *, const char *key, const char *value, size_t len);
+void
+json_put_string_len(struct json_out *, const char *key, const char *value, size_t len);
 void json_put_int(struct json_out *, const char *key, int64_t value);
 void json_put_double(struct json_out *, const char *key, double value);
 void json_put_bool(struct json_out *, const char *key, bool value);
