@@ -1,4 +1,5 @@
-/* http_parser.c - the strict request parser; http_parser.h says what it refuses and why.
+/* http_parser.c - the strict request parser; http_parser.h says what it refuses and
+ * why.
  *
  * A head is collected line by line in message.head; when its CR LF has come, a line is
  * cut in place and checked at once. Every refusal is decided at a fixed byte of the
@@ -191,8 +192,8 @@ is_known_method(const char *s)
 static int
 check_version(struct http_parser *p, const char *s)
 {
-	if (strncmp(s, "HTTP/", 5) != 0 || strlen(s) != 8 || s[6] != '.' || s[5] < '0' ||
-		s[5] > '9' || s[7] < '0' || s[7] > '9')
+	if (strncmp(s, "HTTP/", 5) != 0 || strlen(s) != 8 || s[6] != '.' ||
+		s[5] < '0' || s[5] > '9' || s[7] < '0' || s[7] > '9')
 		return bad(p, 400, "the request line does not end in an HTTP version");
 	if (s[5] != '1')
 		return bad(p, 505, "this server speaks HTTP/1.1 and HTTP/1.0");
@@ -210,14 +211,15 @@ check_target(struct http_parser *p, char *target)
 
 	for (const char *s = target; *s; s++)
 		if ((unsigned char)*s <= ' ' || *s == 0x7f || *s == '#')
-			return bad(p, 400, "the request target has a forbidden character");
+			return bad(
+				p, 400, "the request target has a forbidden character");
 	m->target = (uint32_t)(target - m->head.data);
 	if (*target == '/' || (strcmp(target, "*") == 0 &&
 				      strcmp(http_message_method(m), "OPTIONS") == 0))
 		return 0;
-	size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7
-		: strncasecmp(target, "https://", 8) == 0      ? 8
-							       : 0;
+	size_t scheme = strncasecmp(target, "http://", 7) == 0	  ? 7
+			: strncasecmp(target, "https://", 8) == 0 ? 8
+								  : 0;
 	if (!scheme || strchr("/?", target[scheme]))
 		return bad(p, 400, "the request target is neither a path nor a URL");
 	size_t path = scheme + strcspn(target + scheme, "/?");

@@ -16,7 +16,7 @@ enum http_event {
 	HTTP_EV_MORE, /* all was taken, more is needed */
 	HTTP_EV_HEAD, /* the head is complete and a body follows */
 	HTTP_EV_DONE, /* the request is complete */
-	HTTP_EV_BAD, /* refused: status and why say how; nothing more can be parsed */
+	HTTP_EV_BAD,  /* refused: status and why say how; nothing more can be parsed */
 };
 
 struct http_limits {
@@ -35,8 +35,8 @@ struct http_message {
 	struct http_field *fields;
 	size_t n_fields, cap_fields;
 	uint32_t method, target; /* offsets in head.data */
-	unsigned minor; /* HTTP/1.minor */
-	bool close; /* the connection ends after the answer */
+	unsigned minor;		 /* HTTP/1.minor */
+	bool close;		 /* the connection ends after the answer */
 	bool chunked, has_length, expect_continue;
 	uint64_t content_length;
 };
@@ -51,7 +51,7 @@ struct http_parser {
 	uint64_t left; /* of the body, or of the chunk */
 	bool skipped_blank_line;
 	bool has_host;
-	int status; /* of HTTP_EV_BAD: 400, 413, 414, 417, 431, 501 or 505 */
+	int status;	 /* of HTTP_EV_BAD: 400, 413, 414, 417, 431, 501 or 505 */
 	const char *why; /* a constant sentence for the problem document */
 };
 
@@ -59,8 +59,8 @@ void http_parser_init(struct http_parser *, const struct http_limits *);
 void http_parser_fini(struct http_parser *);
 /* Takes some of data and returns how much; *ev_r says what that made. After DONE take
  * the message, then go on with the rest of the bytes. */
-size_t http_parser_feed(struct http_parser *, const char *data, size_t len,
-	enum http_event *ev_r);
+size_t http_parser_feed(
+	struct http_parser *, const char *data, size_t len, enum http_event *ev_r);
 /* Moves the complete message to *dst and is ready for the next request. */
 void http_parser_take(struct http_parser *, struct http_message *dst);
 /* True between requests: no byte of the next one has come yet. */
@@ -74,7 +74,7 @@ const char *http_message_target(const struct http_message *);
 /* The first field of that name (case-insensitive), or NULL. */
 const char *http_message_find(const struct http_message *, const char *name);
 /* Does a comma-separated header, over all its fields, contain this word (any case)? */
-bool http_message_has_word(
-	const struct http_message *, const char *name, const char *word);
+bool
+http_message_has_word(const struct http_message *, const char *name, const char *word);
 
 #endif

@@ -1,7 +1,8 @@
 /* ws.c - RFC 6455 framing for a server. A frame's head is collected in head[] until its
- * own bytes have said how long it is; payload is unmasked into message (data) or control
- * on its way, so that a frame may come in any pieces. What is too large is refused at
- * its head, before any of it is kept. Next: http_stream.c puts it on a connection. */
+ * own bytes have said how long it is; payload is unmasked into message (data) or
+ * control on its way, so that a frame may come in any pieces. What is too large is
+ * refused at its head, before any of it is kept. Next: http_stream.c puts it on a
+ * connection. */
 #include "io/ws.h"
 
 #include <str.h>
@@ -64,7 +65,8 @@ check_start(struct ws_decoder *d)
 	if (!(d->head[1] & 0x80))
 		return bad(d, WS_CLOSE_PROTOCOL, "a frame is not masked");
 	if (is_control(d) && (!is_final(d) || short_len > MAX_CONTROL))
-		return bad(d, WS_CLOSE_PROTOCOL, "a control frame is too long or in parts");
+		return bad(d, WS_CLOSE_PROTOCOL,
+			"a control frame is too long or in parts");
 	switch (opcode(d)) {
 	case WS_OP_CONTINUATION:
 		if (!d->in_message)

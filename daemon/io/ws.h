@@ -1,7 +1,8 @@
 /* ws.h - WebSocket frames (RFC 6455 §5) out of and into bytes, server side, no I/O.
  *
  * The decoder puts fragments together, lets control frames through between them, and
- * refuses what the RFC tells a server to refuse. Text only: a binary message is 1003. */
+ * refuses what the RFC tells a server to refuse. Text only: a binary message is 1003.
+ */
 #ifndef INTERACTD_IO_WS_H
 #define INTERACTD_IO_WS_H
 
@@ -36,7 +37,8 @@ enum ws_event {
 	WS_EV_PING, /* answer with a pong carrying .control */
 	WS_EV_PONG,
 	WS_EV_CLOSE, /* the peer closes with .close_code */
-	WS_EV_BAD, /* fail the connection with .close_code; .why is a constant sentence */
+	WS_EV_BAD, /* fail the connection with .close_code; .why is a constant sentence
+		    */
 };
 
 struct ws_decoder {
@@ -49,9 +51,9 @@ struct ws_decoder {
 	size_t head_len, head_want;
 	uint64_t left; /* payload bytes of this frame to come */
 	size_t mask_at;
-	bool in_message; /* a data frame without FIN has come */
+	bool in_message;   /* a data frame without FIN has come */
 	bool message_done; /* message has been handed out; clear before the next */
-	bool dead; /* after CLOSE or BAD nothing is decoded */
+	bool dead;	   /* after CLOSE or BAD nothing is decoded */
 };
 
 void ws_decoder_init(struct ws_decoder *, size_t max_message);
