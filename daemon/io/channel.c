@@ -576,29 +576,29 @@ counter_write(void *arg, const char *name, bool refused, unsigned long long valu
 	struct counter_write *w = arg;
 
 	if (refused == w->refused)
-		json_int(w->json, name, (int64_t)value);
+		json_put_int(w->json, name, (int64_t)value);
 }
 
 void
 channel_core_write(const struct channel *ch, struct json_out *json, const char *key)
 {
-	json_object(json, key);
-	json_string(json, "name", ch->name);
-	json_string(json, "tenant", ch->tenant);
-	json_string(json, "driver", ch->ops->driver);
-	json_string(json, "state", state_texts[ch->state]);
-	json_time(json, "since", ch->since_us);
-	json_string(json, "why", ch->why);
-	json_string(json, "peer", ch->peer);
-	json_object(json, "counters");
+	json_put_object(json, key);
+	json_put_string(json, "name", ch->name);
+	json_put_string(json, "tenant", ch->tenant);
+	json_put_string(json, "driver", ch->ops->driver);
+	json_put_string(json, "state", state_texts[ch->state]);
+	json_put_time(json, "since", ch->since_us);
+	json_put_string(json, "why", ch->why);
+	json_put_string(json, "peer", ch->peer);
+	json_put_object(json, "counters");
 	channel_core_counters(ch, counter_write,
 		&(struct counter_write){.json = json, .refused = false});
-	json_object_end(json);
-	json_object(json, "refused");
+	json_put_object_end(json);
+	json_put_object(json, "refused");
 	channel_core_counters(ch, counter_write,
 		&(struct counter_write){.json = json, .refused = true});
-	json_object_end(json);
+	json_put_object_end(json);
 	if (ch->ops->status)
 		ch->ops->status(ch, json);
-	json_object_end(json);
+	json_put_object_end(json);
 }

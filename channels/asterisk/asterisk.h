@@ -1,0 +1,172 @@
+/* asterisk.h - the driver's own header: one connection to one Asterisk's manager port.
+ *
+ * Four files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
+ * status), asterisk_session.c (connection, login, keepalive, reconnect),
+ * asterisk_action.c (actions and their answers) and asterisk_resync.c (snapshots).
+ * Bytes become messages in ami.c, and messages become call events in ami_events.c. */
+#ifndef INTERACTD_ASTERISK_ASTERISK_H
+#define INTERACTD_ASTERISK_ASTERISK_H
+
+#include <channel.h>
+#include <list.h>
+#include <log.h>
+#include <stream.h>
+#include "ami.h"
+#include "ami_events.h"
+
+extern const struct channel_ops asterisk_channel;
+
+enum asterisk_auth { ASTERISK_AUTH_MD5, ASTERISK_AUTH_PLAINTEXT };
+
+struct asterisk_conf {
+	struct phone_conf phone; /* first: see channel.h */
+	char *address, *tls_ca, *username, *secret, *events;
+	bool tls, tls_verify;
+	int auth; /* enum asterisk_auth */
+	int64_t keepalive_ms, answer_ms, boot_wait_ms;
+	int64_t reconnect_min_ms, reconnect_max_ms;
+};
+
+/* Where a session is. Each state but READY has a deadline. */
+#define ASTERISK_STATES(S)                                                             \
+	S(CLOSED, "closed", "not open yet, or let go")                                 \
+	S(WAITING, "waiting", "no connection; tries again when the timer fires")       \
+	S(CONNECTING, "connecting", "name, TCP and TLS")                               \
+	S(BANNER, "banner", "connected; the first line has not come")                  \
+	S(CHALLENGE, "challenge", "asked for what the MD5 login is computed from")     \
+	S(LOGIN, "login", "name and secret are sent")                                  \
+	S(ASKING, "asking", "logged in, events come; asked for version and start")     \
+	S(BOOTING, "booting", "known; FullyBooted has not come")                       \
+	S(READY, "ready", "all is in place")
+
+enum asterisk_state {
+#define S(name, text, help) ASTERISK_##name,
+	ASTERISK_STATES(S)
+#undef S
+};
+
+struct asterisk;
+/* answer = NULL: none came before the deadline or the connection's end. Borrowed. */
+typedef void
+asterisk_answer_fn(struct asterisk *, uint64_t id, const struct ami_message *answer);
+
+enum {
+	ASTERISK_LIST_CHANNELS,
+	ASTERISK_LIST_QUEUES,
+	ASTERISK_LIST_PARKED,
+	ASTERISK_LISTS
+};
+
+enum asterisk_list_state {
+	ASTERISK_LIST_IDLE,
+	ASTERISK_LIST_ASKED, /* the answer "will follow", or its items, may still come
+			      */
+	ASTERISK_LIST_DONE,
+	ASTERISK_LIST_FAILED,
+};
+
+struct asterisk_list {
+	uint64_t id; /* of the action that asked for it */
+	enum asterisk_list_state state;
+	unsigned items;
+	bool told; /* that it cannot be had; until it can */
+};
+
+struct asterisk_resync {
+	bool running;
+	struct asterisk_list lists[ASTERISK_LISTS];
+	struct loop_timer *deadline;
+	/* of the last one that ended, for status */
+	int64_t ended_us;
+	unsigned channels;
+	bool complete;
+};
+
+struct asterisk {
+	struct channel *channel;
+	const struct asterisk_conf *conf;
+	char *address; /* conf's, with a port */
+	enum asterisk_state state;
+	struct stream *stream;	   /* from CONNECTING on */
+	struct ami_parser *parser; /* from BANNER on */
+	struct ami_events
+		*events; /* for the channel's life: names outlive connections */
+	struct loop_timer *timer; /* the state's deadline, or when to try again */
+	struct loop_timer *ping_timer;
+	unsigned attempt; /* connections that did not last, in a row */
+	int64_t ready_us; /* monotonic; 0 = this connection was not READY yet */
+	struct log_once clear_text; /* "the secret goes in clear text" */
+
+	/* actions waiting for answers, oldest (so next due) first */
+	struct list pending;
+	unsigned n_pending;
+	uint64_t last_id;
+	char id_prefix[32]; /* "interactd-<random>-", new for each connection */
+	struct loop_timer *action_timer;
+
+	/* of the phone system */
+	char *banner, *version; /* as it calls itself; NULL until said */
+	char *started; /* CoreStatus' start date and time; outlives connections */
+	bool booted;   /* FullyBooted came on this connection */
+	bool stopped;  /* it said Shutdown on this connection */
+	bool asked_settings, asked_status; /* answers still to come */
+	int64_t uptime_s;		   /* FullyBooted's, -1 = not told */
+	int64_t lost_us;   /* wall time of the last connection's end; 0 = none */
+	int64_t heard_us;  /* monotonic: the last message */
+	int64_t pinged_us; /* monotonic: the last Ping sent */
+
+	struct asterisk_resync resync;
+};
+
+/* "host", "host:port", "[v6]", "v6" or "unix:PATH", as an address for stream.h with the
+ * manager's default port 5038 (Asterisk, manager.conf.sample). Returns, caller frees;
+ * NULL if it is empty or has an empty host or port. */
+char *asterisk_address(const char *address);
+/* md5(challenge + secret) in hexadecimal: the Key of a login with AuthType: MD5
+ * (Asterisk, "Manager Action Challenge"). */
+#define ASTERISK_MD5_LEN 33
+void asterisk_md5_key(
+	char key_r[ASTERISK_MD5_LEN], const char *challenge, const char *secret);
+
+/* ---- asterisk_session.c -----------------------------------------------------------
+ */
+
+const char *asterisk_state_text(enum asterisk_state);
+void asterisk_session_init(struct asterisk *);
+void asterisk_session_start(struct asterisk *); /* connects, now and ever again */
+void asterisk_session_fini(struct asterisk *);	/* lets go; good for a half-built one */
+/* Gives the core an event that has a type and a time only. */
+void asterisk_emit(struct asterisk *, enum call_event_type);
+
+/* ---- asterisk_action.c ------------------------------------------------------------
+ */
+
+#define ASTERISK_PENDING_MAX 1000
+
+void asterisk_actions_init(struct asterisk *);
+void asterisk_actions_reset(struct asterisk *); /* new prefix, for a new connection */
+/* The connection ended: every pending action is answered with NULL. */
+void asterisk_actions_cancel(struct asterisk *);
+void asterisk_actions_fini(struct asterisk *);
+/* Sends one. fields end with {NULL}. fn gets its answer, exactly once, never before
+ * this returns; fn = NULL: nobody waits for it. Returns its id, or 0 if it was not sent
+ * because ASTERISK_PENDING_MAX others wait (fn is not called then). */
+uint64_t asterisk_action(struct asterisk *, const char *action,
+	const char *const (*fields)[2], asterisk_answer_fn *fn);
+/* The id in a message's ActionID if it is one of this connection's, else 0. */
+uint64_t asterisk_action_id(const struct asterisk *, const struct ami_message *);
+/* Gives a response to who waits for it; false if nobody does. */
+bool asterisk_action_answered(struct asterisk *, const struct ami_message *);
+
+/* ---- asterisk_resync.c ------------------------------------------------------------
+ */
+
+/* Begins a snapshot; nothing if one is running or the session is not READY. */
+void asterisk_resync_start(struct asterisk *);
+/* Every event message passes here after it was translated. */
+void
+asterisk_resync_event(struct asterisk *, const struct ami_message *, const char *event);
+void asterisk_resync_abort(struct asterisk *); /* the connection ended */
+void asterisk_resync_fini(struct asterisk *);
+
+#endif
