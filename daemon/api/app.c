@@ -1,0 +1,554 @@
+/* app.c - the rooms wired together, started, reloaded and stopped.
+ *
+ * Start: loop and HTTP at once (/healthz, /readyz); then the database is prepared
+ * (prepare.c), the lease taken, and the channels begin, each replaying its spool first.
+ * Stop: channels let go, what waits is committed; open pops stay open in Redis for the
+ * next daemon, which compares them with what the phone system says (pops_adopt). */
+#include <api/app.h>
+
+#include <api/prepare.h>
+#include <base/embedded.h>
+#include <clock.h>
+#include <log.h>
+#include <mem.h>
+#include <str.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+
+#define CLOSE_CHANNELS_MS 2500
+#define CLOSE_WRITER_MS	  5000
+#define RESYNC_MS	  (10 * 60 * 1000)
+/* Pops of calls that no snapshot confirms are closed after this, at the latest. */
+#define ADOPT_MS      15000
+#define ADOPT_POLL_MS 250
+/* A snapshot's "gone" waits a second for the true ending; so does the comparison. */
+#define ADOPT_AFTER_SYNC_MS 1500
+
+struct phone *
+app_phone(const struct channel *ch)
+{
+	return channel_user(ch);
+}
+
+static void
+stop(struct app *app, int exit_code)
+{
+	if (app->stage == APP_STOPPING)
+		return;
+	app->stage = APP_STOPPING;
+	app->exit_code = exit_code;
+	sd_notify(0, "STOPPING=1");
+	loop_stop(app->loop);
+}
+
+/* ---- Tenants ----------------------------------------------------------------------
+ */
+
+static void
+fill_tenant(struct tenant *t, const char *name, const struct tenant_settings *values)
+{
+	str_copy(t->name, sizeof(t->name), name);
+	str_copy(t->timezone, sizeof(t->timezone), "UTC");
+	if (!values)
+		return;
+	str_copy(t->region, sizeof(t->region), values->region ? values->region : "");
+	str_copy(t->timezone, sizeof(t->timezone), values->timezone);
+	for (size_t i = 0; i < values->languages.n; i++) {
+		size_t used = strlen(t->languages);
+		snprintf(t->languages + used, sizeof(t->languages) - used, "%s%s",
+			i ? ", " : "", values->languages.items[i]);
+	}
+}
+
+/* The configured ones, and "default", which exists from the start. */
+static void
+make_tenants(struct app *app)
+{
+	const struct conf_section *s;
+	size_t n = 0;
+	while (conf_nth(app->conf, "tenant", n))
+		n++;
+	app->tenants = xcalloc(n + 1, sizeof(*app->tenants));
+	for (size_t i = 0; (s = conf_nth(app->conf, "tenant", i)); i++)
+		fill_tenant(&app->tenants[app->n_tenants++], s->name, s->values);
+	map_init(&app->store.tenants);
+	for (size_t i = 0; i < app->n_tenants; i++)
+		map_put(&app->store.tenants, app->tenants[i].name, &app->tenants[i]);
+	if (map_find(&app->store.tenants, "default"))
+		return;
+	struct tenant *t = &app->tenants[app->n_tenants++];
+	fill_tenant(t, "default", NULL);
+	map_put(&app->store.tenants, t->name, t);
+}
+
+/* ---- Channels ---------------------------------------------------------------------
+ */
+
+static void
+on_call_event(void *arg, struct channel *ch, const struct call_event *ev)
+{
+	(void)arg;
+	if (app_phone(ch))
+		phone_event(app_phone(ch), ev);
+}
+
+static struct phone *
+begin_phone(struct app *app, const struct conf_section *s, uint64_t checkpoint)
+{
+	const struct daemon_settings *daemon = conf_values(app->conf, "daemon");
+	const struct channel_settings *values = s->values;
+	struct err err;
+	char *dir = xasprintf("%s/spool", daemon->state_dir);
+	struct phone_opts opts = {
+		.loop = app->loop,
+		.tenant = store_tenant(&app->store, values->tenant),
+		.channel = s->name,
+		.conf = s->extension,
+		.store = &app->store,
+		.writer = app->writer,
+		.pops = app->pops,
+		.events = app->events,
+		.agents = app->agents,
+		.spool = {dir, s->name, 8 * 1024 * 1024, daemon->spool_max, true},
+		.checkpoint = checkpoint,
+	};
+	struct phone *ph = phone_open(&opts, &err);
+	if (ph)
+		phone_replay(ph);
+	else
+		log_errorx(NULL, "channel %s cannot begin: %s", s->name, err.text);
+	xfree(&dir);
+	return ph;
+}
+
+static bool
+begin_channel(struct app *app, const struct conf_section *s, uint64_t checkpoint)
+{
+	const struct channel_settings *values = s->values;
+	struct err err;
+	struct phone *ph = NULL;
+	const struct channel_ops *ops = settings_driver(s);
+	if (ops->caps & CHANNEL_PHONE) {
+		ph = begin_phone(app, s, checkpoint);
+		if (!ph)
+			return false;
+	}
+	struct channel_opts opts = {
+		ops, s->name, values->tenant, s->extension, RESYNC_MS};
+	struct channel *ch = channel_core_open(app->channels, &opts, &err);
+	if (!ch) {
+		log_errorx(NULL, "channel %s: %s", s->name, err.text);
+		phone_close(&ph);
+		return false;
+	}
+	channel_set_user(ch, ph);
+	return true;
+}
+
+static void
+count_unsynced(void *arg, struct channel *ch)
+{
+	size_t *unsynced = arg;
+	if (app_phone(ch) && !phone_is_synced(app_phone(ch)))
+		(*unsynced)++;
+}
+
+static void
+on_adopted(void *arg)
+{
+	struct app *app = arg;
+	log_debug(NULL, "open pops compared with the calls that live");
+	(void)app;
+}
+
+/* Once every phone system has said what is there (or will not for now), pops that Redis
+ * holds and no call explains are closed. */
+static void
+on_adopt_due(void *arg)
+{
+	struct app *app = arg;
+	size_t unsynced = 0;
+	channel_core_each(app->channels, count_unsynced, &unsynced);
+	app->adopt_waited_ms += ADOPT_POLL_MS;
+	if (!unsynced)
+		app->adopt_synced_ms += ADOPT_POLL_MS;
+	if (app->adopt_synced_ms < ADOPT_AFTER_SYNC_MS &&
+		app->adopt_waited_ms < ADOPT_MS)
+		loop_timer_start(app->adopt, ADOPT_POLL_MS);
+	else
+		pops_adopt(app->pops, on_adopted, app);
+}
+
+static void
+begin_channels(struct app *app, const struct prepare_spool *spools)
+{
+	const struct conf_section *s;
+	pops_set_silent(app->pops, true);
+	for (size_t i = 0; (s = conf_nth(app->conf, "channel", i)); i++)
+		if (!begin_channel(app, s, spools[i].checkpoint)) {
+			stop(app, 1);
+			return;
+		}
+	pops_set_silent(app->pops, false);
+	app->stage = APP_RUNNING;
+	app->waiting_for[0] = '\0';
+	loop_timer_start(app->adopt, ADOPT_POLL_MS);
+	sd_notify(0, "READY=1\nSTATUS=running");
+	log_info(NULL, "running: %zu channels", channel_core_count(app->channels));
+}
+
+/* ---- Database, lease --------------------------------------------------------------
+ */
+
+static void
+on_lease_taken(void *arg, int64_t fence)
+{
+	struct app *app = arg;
+	log_debug(NULL, "lease taken, fence %lld", (long long)fence);
+	if (app->stage == APP_STARTING && app->spools)
+		begin_channels(app, app->spools);
+}
+
+static void
+on_lease_lost(void *arg, const char *holder)
+{
+	log_errorx(NULL,
+		"another interactd (%s) has taken over this database; this one ends, "
+		"so that "
+		"no event is handled twice",
+		holder);
+	stop(arg, 1);
+}
+
+static void
+on_lease_wait(void *arg)
+{
+	struct app *app = arg;
+	if (app->stage != APP_STARTING || lease_is_held(app->lease))
+		return;
+	log_errorx(NULL,
+		"another interactd (%s) runs on this database; end it first, or give "
+		"this one "
+		"another database",
+		lease_current_holder(app->lease));
+	stop(app, 1);
+}
+
+static void
+on_agents_loaded(void *arg, bool ok)
+{
+	static const struct lease_callbacks callbacks = {on_lease_taken, on_lease_lost};
+	struct app *app = arg;
+	if (!ok)
+		log_warnx(NULL, "the agents could not be read yet");
+	if (app->stage != APP_STARTING)
+		return;
+	str_copy(
+		app->waiting_for, sizeof(app->waiting_for), "another interactd to end");
+	app->lease =
+		lease_open(app->loop, app->store.writes, 0, "daemon", &callbacks, app);
+	loop_timer_start(app->lease_wait, 12000);
+}
+
+static void
+on_prepared(void *arg, const struct tenant *tenants, const struct prepare_spool *spools)
+{
+	struct app *app = arg;
+	for (size_t i = 0; i < app->n_tenants; i++)
+		app->tenants[i].id = tenants[i].id;
+	app->spools = spools;
+	agents_load(app->agents, on_agents_loaded, app);
+}
+
+static void
+on_waiting(void *arg, const char *why)
+{
+	struct app *app = arg;
+	if (str_eq(app->waiting_for, why))
+		return;
+	str_copy(app->waiting_for, sizeof(app->waiting_for), why);
+	log_errorx(NULL, "waiting for PostgreSQL: %s", why);
+}
+
+static void
+on_refused(void *arg, const char *why)
+{
+	log_errorx(NULL, "%s", why);
+	stop(arg, 1);
+}
+
+static void
+begin_prepare(struct app *app)
+{
+	static const struct prepare_callbacks callbacks = {
+		on_prepared, on_waiting, on_refused};
+	const struct postgresql_settings *pg = conf_values(app->conf, "postgresql");
+	const struct conf_section *s;
+	size_t n = 0;
+	while (conf_nth(app->conf, "channel", n))
+		n++;
+	struct prepare_spool *spools = xcalloc(n + 1, sizeof(*spools));
+	for (size_t i = 0; (s = conf_nth(app->conf, "channel", i)); i++) {
+		const struct channel_settings *values = s->values;
+		spools[i].tenant = values->tenant; /* copied */
+		spools[i].channel = s->name;
+	}
+	app->prepare = prepare_start(app->loop, pg->conninfo, app->tenants,
+		app->n_tenants, spools, n, &callbacks, app);
+	xfree(&spools);
+}
+
+/* ---- Rooms ------------------------------------------------------------------------
+ */
+
+static struct pg *
+open_pg(struct app *app, unsigned connections, size_t queue_max, const char *name)
+{
+	const struct postgresql_settings *s = conf_values(app->conf, "postgresql");
+	struct pg_opts opts = {
+		.conninfo = s->conninfo,
+		.connections = connections,
+		.queue_max = queue_max,
+		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,
+		.application_name = name,
+	};
+	struct pg *pg = pg_open(app->loop, &opts);
+	for (const struct embedded *f = embedded_files; f->name; f++)
+		if (str_starts(f->name, "daemon/") && strstr(f->name, ".sql"))
+			pg_add_statements(pg, f->data);
+	return pg;
+}
+
+static int
+open_http(struct app *app, struct err *err)
+{
+	const struct http_settings *s = conf_values(app->conf, "http");
+	struct http_opts opts = {
+		.listen = &s->listen,
+		.socket = s->socket,
+		.tls_cert = s->tls_cert,
+		.tls_key = s->tls_key,
+		.origins = &s->origins,
+		.max_header_bytes = (size_t)s->max_header,
+		.max_body_bytes = (size_t)s->max_body,
+		.max_connections = (unsigned)s->max_connections,
+		.max_connections_per_peer = (unsigned)s->max_connections_per_peer,
+		.header_timeout_ms = (unsigned)s->header_timeout_ms,
+		.body_timeout_ms = (unsigned)s->body_timeout_ms,
+		.idle_timeout_ms = (unsigned)s->idle_timeout_ms,
+		.max_output_bytes = 1024 * 1024,
+	};
+	app->http = http_open(app->loop, &opts, err);
+	return app->http ? 0 : -1;
+}
+
+static void
+open_redis(struct app *app)
+{
+	const struct redis_settings *s = conf_values(app->conf, "redis");
+	struct redis_opts opts = {
+		.addresses = &s->address,
+		.username = s->username,
+		.password = s->password,
+		.sentinel = s->sentinel,
+		.command_timeout_ms = 5000,
+		.max_pending = 100000,
+	};
+	app->redis = redis_open(app->loop, &opts);
+}
+
+static void
+open_desk(struct app *app)
+{
+	const struct daemon_settings *s = conf_values(app->conf, "daemon");
+	struct pops_opts opts = {
+		.pop_timeout_ms = (unsigned)s->pop_timeout_ms,
+		.wrapup_ms = (unsigned)s->wrapup_ms,
+	};
+	app->events = events_new(app->loop, app->redis);
+	app->agents = agents_new(&app->store);
+	app->tokens = agent_tokens_new(&app->store, app->redis);
+	app->pops = pops_new(&app->store, app->redis, &opts);
+}
+
+static int
+open_rooms(struct app *app, struct err *err)
+{
+	const struct postgresql_settings *pg = conf_values(app->conf, "postgresql");
+	const struct writer_opts writer = {.deadline_ms = 30000};
+	const struct channel_sink sink = {.call_event = on_call_event, .arg = app};
+	if (open_http(app, err) < 0)
+		return -1;
+	app->store.loop = app->loop;
+	app->store.reads =
+		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
+	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
+	app->writer = writer_new(&app->store, &writer);
+	open_redis(app);
+	open_desk(app);
+	app->channels = channel_core_new(app->loop, &sink);
+	app->adopt = loop_timer_new(app->loop, on_adopt_due, app);
+	app->lease_wait = loop_timer_new(app->loop, on_lease_wait, app);
+	app->api = api_new(app);
+	return 0;
+}
+
+static void
+on_channel_closed(void *arg)
+{
+	size_t *open = arg;
+	(*open)--;
+}
+
+struct closing {
+	struct phone **phones;
+	size_t n, open;
+};
+
+static void
+close_channel(void *arg, struct channel *ch)
+{
+	struct closing *c = arg;
+	c->phones[c->n++] = app_phone(ch);
+	channel_set_user(ch, NULL);
+	c->open++;
+	channel_core_close(ch, on_channel_closed, &c->open);
+}
+
+static void
+close_channels(struct app *app)
+{
+	struct closing c = {0};
+	c.phones = xcalloc(channel_core_count(app->channels) + 1, sizeof(*c.phones));
+	channel_core_each(app->channels, close_channel, &c);
+	int64_t until = clock_mono_us() + CLOSE_CHANNELS_MS * INT64_C(1000);
+	while (c.open && clock_mono_us() < until)
+		loop_run_once(app->loop, 50);
+	for (size_t i = 0; i < c.n; i++)
+		phone_close(&c.phones[i]);
+	xfree(&c.phones);
+	channel_core_free(&app->channels);
+}
+
+/* Good for what open_rooms left half-built. */
+static void
+close_rooms(struct app *app)
+{
+	prepare_free(&app->prepare);
+	if (app->channels)
+		close_channels(app);
+	if (app->writer)
+		writer_close(&app->writer, CLOSE_WRITER_MS);
+	lease_close(&app->lease);
+	http_close(&app->http);
+	api_free(&app->api);
+	pops_free(&app->pops);
+	agent_tokens_free(&app->tokens);
+	agents_free(&app->agents);
+	events_free(&app->events);
+	redis_close(&app->redis);
+	pg_close(&app->store.reads);
+	pg_close(&app->store.writes);
+	loop_timer_free(&app->adopt);
+	loop_timer_free(&app->lease_wait);
+	loop_timer_free(&app->watchdog);
+}
+
+/* ---- Signals, watchdog ------------------------------------------------------------
+ */
+
+static void
+on_stop_signal(int signo, void *arg)
+{
+	log_info(NULL, "signal %s: ending", strsignal(signo));
+	stop(arg, 0);
+}
+
+/* What a reload can change is applied; the rest is named. Channels keep the rows they
+ * were opened with, so the old conf stays until they are closed. */
+static void
+on_reload_signal(int signo, void *arg)
+{
+	struct app *app = arg;
+	struct err err;
+	char restart[1024] = "";
+	(void)signo;
+	sd_notify(0, "RELOADING=1");
+	struct conf *next = settings_load(app->conf_path, &err);
+	if (!next) {
+		log_errorx(NULL,
+			"not reloaded, the old configuration stays in force: %s",
+			err.text);
+		sd_notify(0, "READY=1");
+		return;
+	}
+	const struct daemon_settings *s = conf_values(next, "daemon");
+	log_set_level((enum log_level)s->log_level);
+	pops_set_timeout(app->pops, (unsigned)s->pop_timeout_ms);
+	agents_load(app->agents, NULL, NULL);
+	if (conf_restart_needed(app->conf, next, restart, sizeof(restart)))
+		log_warnx(NULL, "reloaded; these changes need a restart: %s", restart);
+	else
+		log_info(NULL, "configuration reloaded");
+	conf_free(&next);
+	sd_notify(0, "READY=1");
+}
+
+static void
+on_watchdog(void *arg)
+{
+	struct app *app = arg;
+	uint64_t us;
+	sd_notify(0, "WATCHDOG=1");
+	if (sd_watchdog_enabled(0, &us) > 0)
+		loop_timer_start(app->watchdog, (int64_t)(us / 3000));
+}
+
+static int
+make_state_dir(const struct app *app)
+{
+	const struct daemon_settings *s = conf_values(app->conf, "daemon");
+	if (mkdir(s->state_dir, 0700) == 0 || errno == EEXIST)
+		return 0;
+	log_error(NULL, "cannot make [daemon] state_dir = %s", s->state_dir);
+	return -1;
+}
+
+int
+app_run(const char *conf_path, struct conf *conf)
+{
+	struct app app = {.conf_path = conf_path, .conf = conf};
+	struct err err;
+	const struct daemon_settings *s = conf_values(conf, "daemon");
+	log_init((enum log_level)s->log_level);
+	log_info(NULL, "interactd " INTERACTD_VERSION " starts with %s", conf_path);
+	app.started_us = clock_wall_us();
+	app.loop = loop_new();
+	make_tenants(&app);
+	if (make_state_dir(&app) < 0)
+		app.exit_code = 1;
+	else if (open_rooms(&app, &err) < 0) {
+		log_errorx(NULL, "%s", err.text);
+		app.exit_code = 1;
+	} else {
+		loop_on_signal(app.loop, SIGTERM, on_stop_signal, &app);
+		loop_on_signal(app.loop, SIGINT, on_stop_signal, &app);
+		loop_on_signal(app.loop, SIGHUP, on_reload_signal, &app);
+		app.watchdog = loop_timer_new(app.loop, on_watchdog, &app);
+		loop_timer_start(app.watchdog, 0);
+		begin_prepare(&app);
+		loop_run(app.loop);
+	}
+	close_rooms(&app);
+	map_fini(&app.store.tenants);
+	xfree(&app.tenants);
+	loop_free(&app.loop);
+	conf_free(&app.conf);
+	log_info(NULL, "ended");
+	return app.exit_code;
+}

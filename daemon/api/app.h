@@ -1,0 +1,66 @@
+/* app.h - the daemon as a whole: every room's object, made by main, used by the API. */
+#ifndef INTERACTD_API_APP_H
+#define INTERACTD_API_APP_H
+
+#include <base/settings.h>
+#include <calls/phone.h>
+#include <desk/agent.h>
+#include <desk/agent_token.h>
+#include <desk/events.h>
+#include <desk/pop.h>
+#include <io/channel.h>
+#include <io/http.h>
+#include <io/lease.h>
+#include <io/loop.h>
+#include <io/redis.h>
+#include <timeline/writer.h>
+
+struct prepare;
+struct prepare_spool;
+
+enum app_stage {
+	APP_STARTING, /* the schema, tenants and checkpoints are not there yet */
+	APP_RUNNING,
+	APP_STOPPING,
+};
+
+struct app {
+	const char *conf_path;
+	struct conf *conf;
+	struct loop *loop;
+	enum app_stage stage;
+	char waiting_for[512]; /* while STARTING: what, for /readyz; "" */
+	int64_t started_us;    /* wall time */
+	int exit_code;
+
+	struct store store;
+	struct tenant *tenants; /* n_tenants; also in store.tenants by name */
+	size_t n_tenants;
+	struct writer *writer;
+	struct redis *redis;
+	struct events *events;
+	struct agents *agents;
+	struct agent_tokens *tokens;
+	struct pops *pops;
+	struct channel_core *channels; /* channel_user() = its struct phone, or NULL */
+	struct http_server *http;
+	struct api *api;
+	struct lease *lease;
+	struct prepare *prepare;
+	const struct prepare_spool *spools; /* once prepared */
+	struct loop_timer *adopt, *lease_wait, *watchdog;
+	int64_t adopt_waited_ms, adopt_synced_ms;
+};
+
+/* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
+int app_run(const char *conf_path, struct conf *conf);
+
+/* The phone of a channel; NULL if it is no phone system's or not begun. */
+struct phone *app_phone(const struct channel *);
+
+/* daemon/api/api.c: registers every resource on app->http. Routes that need the
+ * database answer 503 with Retry-After while app->stage is STARTING. */
+struct api *api_new(struct app *);
+void api_free(struct api **);
+
+#endif
