@@ -105,7 +105,7 @@ conn_reset(struct pg_conn *c)
 	event_drop(&c->ev_write);
 	resolving_cancel(c);
 	work_cancel(&c->cancel);
-	c->cancelled_us = 0;
+	c->cancelled_us = c->cancel_end_us = 0;
 	PQfinish(c->pq);
 	c->pq = NULL;
 	xfree(&c->prepared);
@@ -119,7 +119,8 @@ pg_conn_fail(struct pg_conn *c, const char *reason)
 	bool was_up = c->state == PG_CONN_UP;
 	char line[256];
 
-	pg_one_line(line, sizeof(line), reason);
+	pg_one_line(line, sizeof(line), *c->farewell ? c->farewell : reason);
+	c->farewell[0] = '\0';
 	conn_reset(c);
 	conn_set_state(c, PG_CONN_DOWN);
 	pg_on_conn_down(c->pg, c->who, was_up, line);
@@ -134,12 +135,14 @@ conn_fail_pq(struct pg_conn *c)
 /* --- up --- */
 
 static void
-on_notice(void *arg, const char *message)
+on_notice(void *arg, const PGresult *r)
 {
 	struct pg_conn *c = arg;
 	char line[512];
 
-	log_debug(c->who, "%s", pg_one_line(line, sizeof(line), message));
+	log_debug(
+		c->who, "%s", pg_one_line(line, sizeof(line), PQresultErrorMessage(r)));
+	pg_wire_note_fatal(c, r);
 }
 
 static void
@@ -243,7 +246,7 @@ conn_connect(struct pg_conn *c)
 		pg_conn_fail(c, err.text);
 		return;
 	}
-	PQsetNoticeProcessor(c->pq, on_notice, c);
+	PQsetNoticeReceiver(c->pq, on_notice, c);
 	if (PQstatus(c->pq) == CONNECTION_BAD)
 		conn_fail_pq(c);
 	else
@@ -308,9 +311,7 @@ conn_on_timer(void *arg)
 		c->first_host++; /* the silent one must not keep us from the others */
 		pg_conn_fail(c, reason);
 		break;
-	case PG_CONN_UP:
-		pg_conn_fail(c, "the server did not answer a cancelled statement");
-		break;
+	case PG_CONN_UP: pg_wire_on_timer(c); break;
 	}
 }
 
@@ -428,7 +429,7 @@ pg_conn_abandon(struct pg_unit *u)
 
 	u->slot = NULL;
 	s->unit = NULL;
-	pg_wire_cancel_head(s->conn);
+	pg_wire_check_head(s->conn);
 }
 
 /* --- life --- */

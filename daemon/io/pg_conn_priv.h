@@ -56,8 +56,8 @@ struct pg_conn {
 	enum pg_conn_state state;
 	PGconn *pq;
 	struct event *ev_read, *ev_write;
-	/* DOWN: next attempt. RESOLVING, CONNECTING: their deadline. UP: a cancelled
-	 * unit's last chance. */
+	/* DOWN: next attempt. RESOLVING, CONNECTING: their deadline. UP: runs while the
+	 * head is being cancelled. */
 	struct loop_timer *timer;
 	unsigned failures; /* attempts since it was up */
 	size_t first_host;
@@ -68,7 +68,9 @@ struct pg_conn {
 	struct pg_prepared *prepared; /* by statement index */
 	size_t n_prepared;
 	struct work *cancel;
-	int64_t cancelled_us; /* when one was last under way; 0 = never */
+	int64_t cancelled_us;  /* when one was last under way; 0 = never */
+	int64_t cancel_end_us; /* the head has to be through by then */
+	char farewell[200];    /* the server's FATAL message before it hung up */
 };
 
 void pg_conn_fail(struct pg_conn *, const char *reason); /* whatever its state */
@@ -77,7 +79,11 @@ struct pg_prepared *pg_conn_prepared(struct pg_conn *, const struct pg_statement
 void pg_slot_free(struct pg_slot *);
 /* pg_wire.c: reads what has come, as far as it goes. */
 void pg_wire_read(struct pg_conn *);
-/* Asks the server to stop the head if nobody waits for it. */
-void pg_wire_cancel_head(struct pg_conn *);
+/* Keeps what the server says before it hangs up. */
+void pg_wire_note_fatal(struct pg_conn *, const PGresult *);
+/* The head may be new, or nobody may wait for it any more: then asks the server to stop
+ * it, and again until it is through or the connection is given up. */
+void pg_wire_check_head(struct pg_conn *);
+void pg_wire_on_timer(struct pg_conn *);
 
 #endif

@@ -28,6 +28,7 @@
 #define PG_PARAMS_MAX 64 /* of one statement */
 /* A cancelled unit that is not answered after this takes its connection with it. */
 #define PG_CANCEL_GRACE_MS 2000
+#define PG_CANCEL_RETRY_MS 250
 #define PG_BACKOFF_MIN_MS  200
 #define PG_BACKOFF_MAX_MS  5000
 

@@ -38,6 +38,14 @@ result_field(const PGresult *r, int field)
 	return s ? s : "";
 }
 
+void
+pg_wire_note_fatal(struct pg_conn *c, const PGresult *r)
+{
+	if (strcmp(result_field(r, PG_DIAG_SEVERITY_NONLOCALIZED), "FATAL") == 0)
+		str_copy(c->farewell, sizeof(c->farewell),
+			result_field(r, PG_DIAG_MESSAGE_PRIMARY));
+}
+
 /* --- PREPARE --- */
 
 static void
@@ -145,13 +153,14 @@ slot_on_end(struct pg_slot *s)
 	bool stray = u && unit_is_stray(c, u);
 
 	pg_slot_free(s);
-	if (!u)
-		loop_timer_stop(c->timer); /* the cancelled one is through */
-	else if (stray)
+	if (stray)
 		pg_requeue(u);
-	else
+	else if (u)
 		pg_finish(u, u->failed ? PG_ERROR : PG_OK);
-	pg_wire_cancel_head(c);
+	if (c->cancel_end_us)
+		loop_timer_stop(c->timer);
+	c->cancel_end_us = 0;
+	pg_wire_check_head(c);
 	pg_wake(c->pg);
 }
 
@@ -176,6 +185,7 @@ slot_on_result(struct pg_slot *s, PGresult *r)
 		slot_on_sync(s);
 		return;
 	}
+	pg_wire_note_fatal(s->conn, r);
 	s->got = true;
 	if (s->preparing) {
 		prepare_on_result(s, r);
@@ -262,14 +272,9 @@ cancel_on_end(void *arg, void *job)
 	pg_wake(c->pg);
 }
 
-void
-pg_wire_cancel_head(struct pg_conn *c)
+static void
+cancel_start(struct pg_conn *c)
 {
-	const struct pg_slot *s = wire_head(c);
-
-	if (c->state != PG_CONN_UP || !s || s->unit)
-		return;
-	loop_timer_start(c->timer, PG_CANCEL_GRACE_MS);
 	if (c->cancel)
 		return;
 	struct cancel_job *j = xcalloc(1, sizeof(*j));
@@ -277,4 +282,28 @@ pg_wire_cancel_head(struct pg_conn *c)
 	c->cancelled_us = clock_mono_us();
 	c->cancel =
 		work_start(c->pg->loop, cancel_run, j, cancel_free, cancel_on_end, c);
+}
+
+void
+pg_wire_check_head(struct pg_conn *c)
+{
+	const struct pg_slot *s = wire_head(c);
+
+	if (c->state != PG_CONN_UP || !s || s->unit || c->cancel_end_us)
+		return;
+	c->cancel_end_us = clock_mono_us() + PG_CANCEL_GRACE_MS * 1000;
+	loop_timer_start(c->timer, PG_CANCEL_RETRY_MS);
+	cancel_start(c);
+}
+
+/* One that arrives between two statements has no effect: hence more than once. */
+void
+pg_wire_on_timer(struct pg_conn *c)
+{
+	if (clock_mono_us() >= c->cancel_end_us) {
+		pg_conn_fail(c, "the server did not answer a cancelled statement");
+		return;
+	}
+	loop_timer_start(c->timer, PG_CANCEL_RETRY_MS);
+	cancel_start(c);
 }
