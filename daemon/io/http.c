@@ -47,8 +47,11 @@ http_server_log(
 		s->unlogged[cause]++;
 		return;
 	}
-	log_info("http", "refused %s: %s (and %u like it before)", peer, why,
-		s->unlogged[cause]);
+	if (s->unlogged[cause])
+		log_info("http", "refused %s: %s (%u more of this kind since)", peer,
+			why, s->unlogged[cause]);
+	else
+		log_info("http", "refused %s: %s", peer, why);
 	s->logged_us[cause] = now;
 	s->unlogged[cause] = 0;
 }
@@ -74,7 +77,7 @@ http_server_update_listeners(struct http_server *s)
 	if (s->closing)
 		return;
 	if (max && n == max)
-		http_server_log(s, HTTP_CAUSE_TOTAL_LIMIT, "for now",
+		http_server_log(s, HTTP_CAUSE_TOTAL_LIMIT, "more connections",
 			"max_connections is reached, accepting pauses");
 	for (size_t i = 0; i < s->n_listeners; i++) {
 		struct http_listener *l = &s->listeners[i];
@@ -140,15 +143,39 @@ listener_add(
 	return 0;
 }
 
+/* "127.0.0.1:8080" or "[::1]:8080"; port 0 lets the kernel choose. */
+static int
+parse_address(const char *s, struct sockaddr_storage *ss, int *len_r)
+{
+	const char *colon = strrchr(s, ':');
+	char host[80];
+	int64_t port;
+
+	*len_r = sizeof(*ss);
+	memset(ss, 0, sizeof(*ss));
+	if (!colon || !str_int(colon + 1, 0, 65535, &port) ||
+		(size_t)(colon - s) >= sizeof(host))
+		return -1;
+	memcpy(host, s, (size_t)(colon - s));
+	host[colon - s] = '\0';
+	if (*host != '[' && strchr(host, ':'))
+		return -1;
+	if (evutil_parse_sockaddr_port(host, (struct sockaddr *)ss, len_r))
+		return -1;
+	if (ss->ss_family == AF_INET6)
+		((struct sockaddr_in6 *)ss)->sin6_port = htons((uint16_t)port);
+	else
+		((struct sockaddr_in *)ss)->sin_port = htons((uint16_t)port);
+	return 0;
+}
+
 static int
 listen_tcp(struct http_server *s, const char *address, struct err *e)
 {
 	struct sockaddr_storage ss;
-	int len = sizeof(ss), fd, one = 1;
+	int len, fd, one = 1;
 
-	memset(&ss, 0, sizeof(ss));
-	if (evutil_parse_sockaddr_port(address, (struct sockaddr *)&ss, &len) < 0 ||
-		!(strchr(address, ']') ? strstr(address, "]:") : strchr(address, ':')))
+	if (parse_address(address, &ss, &len))
 		return err_set(e,
 			"cannot listen on %s: write an IP address and a port, as in "
 			"127.0.0.1:8080 or [::1]:8080",
