@@ -41,9 +41,11 @@ struct conf_regex {
 struct conf_key {
 	const char *name;
 	enum conf_type type;
-	size_t offset;	  /* of the field in the section's struct */
-	const char *def;  /* default as written in a file, or NULL */
-	int64_t min, max; /* both 0: any value from 0 up */
+	size_t offset;	 /* of the field in the section's struct */
+	const char *def; /* default as written in a file, or NULL */
+	/* Of the number; of the bytes of a CONF_STRING, the words of a CONF_LIST. Both
+	 * 0: anything (a number: from 0 up). Durations in ms, sizes in bytes. */
+	int64_t min, max;
 	unsigned flags;
 	const char *const *choices; /* NULL-terminated, for CONF_CHOICE */
 	const char *help;	    /* one or two sentences, for sample and manual */

@@ -32,7 +32,7 @@ static int conf_vfail(struct err *e, struct conf_place at, const char *fmt, va_l
 static int
 conf_vfail(struct err *e, struct conf_place at, const char *fmt, va_list ap)
 {
-	char text[ERR_TEXT_MAX];
+	char text[2 * ERR_TEXT_MAX]; /* err_set cuts it between characters */
 
 	vsnprintf(text, sizeof(text), fmt, ap);
 	return err_set(e, "%s:%d: %s", at.file, at.line, text);
@@ -94,7 +94,8 @@ filler_unknown(const struct filler *f, const struct conf_entry *entry)
 	for (const struct conf_key *k = f->section->extension_keys; k && k->name; k++)
 		conf_words_add(&words, k->name);
 	if (f->selected)
-		buf_printf(&text, " with %s = %.64s", def->selector, f->selected);
+		buf_printf(&text, " with %s = %.*s", def->selector,
+			CONF_SHOWN(f->selected, 64));
 	/* "adress_file" is a slip in "address". */
 	size_t len = strlen(entry->key), tail = strlen("_file");
 	bool file = len > tail && str_eq(entry->key + len - tail, "_file");
@@ -102,8 +103,7 @@ filler_unknown(const struct filler *f, const struct conf_entry *entry)
 	conf_words_explain(&text, &words, stem);
 	xfree(&stem);
 	conf_fail(f->err, entry->at, "[%s] %.*s: no such key%s", f->title,
-		(int)utf8_cut(entry->key, strlen(entry->key), 64), entry->key,
-		buf_str(&text));
+		CONF_SHOWN(entry->key, 64), buf_str(&text));
 	buf_fini(&text);
 	conf_words_fini(&words);
 	return -1;
@@ -121,8 +121,8 @@ filler_text(const struct filler *f, const struct conf_entry *entry, bool is_file
 		return 0;
 	}
 	if (conf_read_value(out, entry->value, entry->at, &why) < 0)
-		return conf_fail(f->err, entry->at, "[%s] %s = %.200s: %s", f->title,
-			entry->key, entry->value, why.text);
+		return conf_fail(f->err, entry->at, "[%s] %s = %.*s: %s", f->title,
+			entry->key, CONF_SHOWN(entry->value, 200), why.text);
 	return 0;
 }
 
@@ -148,11 +148,11 @@ filler_set(struct filler *f, const struct conf_entry *entry)
 		rc = conf_fail(f->err, entry->at, "[%s] %s: required, but empty",
 			f->title, row->name);
 	if (rc == 0 && conf_value_parse(row, buf_str(&text), values, &why) < 0) {
-		bool hide = row->flags & CONF_SECRET;
+		const char *shown = row->flags & CONF_SECRET ? "(hidden)"
+				    : is_file		     ? "(from its file)"
+							     : buf_str(&text);
 		rc = conf_fail(f->err, entry->at, "[%s] %s = %.*s: %s", f->title,
-			row->name,
-			hide ? 8 : (int)utf8_cut(buf_str(&text), text.len, 80),
-			hide ? "(hidden)" : buf_str(&text), why.text);
+			row->name, CONF_SHOWN(shown, 80), why.text);
 	}
 	buf_fini(&text);
 	return rc;
@@ -206,8 +206,8 @@ filler_extend(struct filler *f, struct buf *selected)
 	f->selected = buf_str(selected);
 	if (def->extend(f->selected, &f->section->extension_keys, &size, &why) < 0)
 		return conf_fail(f->err, entry ? entry->at : f->at,
-			"[%s] %s = %.64s: %s", f->title, def->selector, f->selected,
-			why.text);
+			"[%s] %s = %.*s: %s", f->title, def->selector,
+			CONF_SHOWN(f->selected, 64), why.text);
 	f->section->extension = xcalloc(1, size);
 	return 0;
 }
@@ -243,8 +243,7 @@ section_unknown(const struct conf_raw_section *raw, const struct conf_section_de
 	for (size_t i = 0; i < n_defs; i++)
 		conf_words_add(&words, defs[i].name);
 	conf_words_explain(&text, &words, raw->kind);
-	conf_fail(e, raw->at, "[%.*s]: no such section%s",
-		(int)utf8_cut(raw->kind, strlen(raw->kind), 64), raw->kind,
+	conf_fail(e, raw->at, "[%.*s]: no such section%s", CONF_SHOWN(raw->kind, 64),
 		buf_str(&text));
 	buf_fini(&text);
 	conf_words_fini(&words);
@@ -268,14 +267,14 @@ section_def(const struct conf_raw_section *raw, const struct conf_section_def *d
 			raw->kind);
 		def = NULL;
 	} else if (!def->named && raw->name) {
-		conf_fail(e, raw->at, "[%s %.64s]: this section takes no name: [%s]",
-			raw->kind, raw->name, raw->kind);
+		conf_fail(e, raw->at, "[%s %.*s]: this section takes no name: [%s]",
+			raw->kind, CONF_SHOWN(raw->name, 64), raw->kind);
 		def = NULL;
 	} else if (raw->name && !str_is_id(raw->name)) {
 		conf_fail(e, raw->at,
-			"[%s %.80s]: a name has 1 to 64 characters of "
+			"[%s %.*s]: a name has 1 to 64 characters of "
 			"A-Z a-z 0-9 . _ -",
-			raw->kind, raw->name);
+			raw->kind, CONF_SHOWN(raw->name, 80));
 		def = NULL;
 	}
 	return def;

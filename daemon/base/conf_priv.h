@@ -11,6 +11,9 @@
 #include <base/conf.h>
 #include <buf.h>
 #include <map.h>
+#include <str.h>
+
+#include <string.h>
 
 #define CONF_LINE_MAX  4096		  /* bytes of a "key = value" line */
 #define CONF_FILE_MAX  ((size_t)1 << 20)  /* bytes of one file */
@@ -43,6 +46,9 @@ struct conf_raw {
 	size_t n_files;
 	struct map by_title; /* "kind" or "kind name" -> index + 1 */
 };
+
+/* For "%.*s": at most max bytes of a text from the file, cut between characters. */
+#define CONF_SHOWN(s, max) (int)utf8_cut((s), strlen(s), (max)), (s)
 
 /* Sets err to "file:line: sentence". Returns -1. */
 int conf_fail(struct err *, struct conf_place, const char *fmt, ...) PRINTF_LIKE(3, 4);

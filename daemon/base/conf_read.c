@@ -150,17 +150,17 @@ reader_include(struct reader *r, const char *path)
 		return conf_fail(r->err, at, "include: the path is missing");
 	if (r->depth > CONF_DEPTH_MAX)
 		return conf_fail(r->err, at,
-			"include = %.200s: files include one another "
-			"more than %d deep",
-			path, CONF_DEPTH_MAX);
+			"include = %.*s: files include one another more than %d deep",
+			CONF_SHOWN(path, 200), CONF_DEPTH_MAX);
 	if (r->raw->n_files >= CONF_FILES_MAX)
-		return conf_fail(r->err, at, "include = %.200s: more than %d files",
-			path, CONF_FILES_MAX);
+		return conf_fail(r->err, at, "include = %.*s: more than %d files",
+			CONF_SHOWN(path, 200), CONF_FILES_MAX);
 	char *full = path_beside(path, at.file);
 	if (read_whole(&text, full, true, CONF_FILE_MAX, &why) < 0) {
 		buf_fini(&text);
 		xfree(&full);
-		return conf_fail(r->err, at, "include = %.200s: %s", path, why.text);
+		return conf_fail(r->err, at, "include = %.*s: %s",
+			CONF_SHOWN(path, 200), why.text);
 	}
 	reader_push(r, full, text);
 	return 0;
@@ -206,18 +206,19 @@ reader_unquote(struct reader *r, const char *key, char *value, char **value_r)
 		char *end = strchr(value + 1, '"');
 		if (!end)
 			return conf_fail(r->err, reader_place(r),
-				"%.64s: the quote is not closed", key);
+				"%.*s: the quote is not closed", CONF_SHOWN(key, 64));
 		if (!is_rest(end + 1))
 			return conf_fail(r->err, reader_place(r),
-				"%.64s: text after the closing quote", key);
+				"%.*s: text after the closing quote",
+				CONF_SHOWN(key, 64));
 		*end = '\0';
 		*value_r = value + 1;
 		return 0;
 	}
 	if (*value == '#' || *value == ';')
 		return conf_fail(r->err, reader_place(r),
-			"%.64s: a value that begins with \"%c\" must be \"quoted\"",
-			key, *value);
+			"%.*s: a value that begins with \"%c\" must be \"quoted\"",
+			CONF_SHOWN(key, 64), *value);
 	for (char *c = value; *c; c++) {
 		if (is_blank(*c) && is_rest(c)) {
 			*c = '\0';
@@ -260,7 +261,7 @@ reader_add_section(struct reader *r, const char *title, size_t kind_len)
 
 	if (i)
 		return conf_fail(r->err, reader_place(r),
-			"[%.120s]: given twice (first at %s:%d)", title,
+			"[%.*s]: given twice (first at %s:%d)", CONF_SHOWN(title, 120),
 			raw->sections[i - 1].at.file, raw->sections[i - 1].at.line);
 	if (!(raw->n & (raw->n - 1)))
 		raw->sections = xrealloc(raw->sections,

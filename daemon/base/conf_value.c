@@ -60,11 +60,18 @@ const_field_of(const struct conf_key *key, const void *values)
 	return (const char *)values + key->offset;
 }
 
-/* Rows with both limits 0 take any value from 0 up. */
+/* Rows with both limits 0 have none. */
+static bool
+has_limits(const struct conf_key *key)
+{
+	return key->min || key->max;
+}
+
+/* They take any value from 0 up. */
 static int64_t
 max_of(const struct conf_key *key)
 {
-	return key->min || key->max ? key->max : INT64_MAX;
+	return has_limits(key) ? key->max : INT64_MAX;
 }
 
 static const struct unit *
@@ -149,14 +156,40 @@ add_choices(struct buf *out, const char *const *choices)
 		buf_printf(out, "%s%s", i ? ", " : "", choices[i]);
 }
 
+/* "2 ", "at most 16 " or "1 to 4000 ", before what is counted. */
+static void
+add_count(struct buf *out, const struct conf_key *key)
+{
+	if (key->min == key->max)
+		buf_printf(out, "%" PRId64 " ", key->min);
+	else if (key->min == 0)
+		buf_printf(out, "at most %" PRId64 " ", key->max);
+	else
+		buf_printf(out, "%" PRId64 " to %" PRId64 " ", key->min, key->max);
+}
+
+static void
+add_text_or_list(struct buf *out, const struct conf_key *key)
+{
+	bool list = key->type == CONF_LIST;
+
+	buf_adds(out, list ? "" : has_limits(key) ? "text of " : "text");
+	if (has_limits(key))
+		add_count(out, key);
+	if (list)
+		buf_adds(out, "words separated by commas or blanks");
+	else if (has_limits(key))
+		buf_adds(out, "bytes");
+}
+
 void
 conf_value_allowed(struct buf *out, const struct conf_key *key)
 {
 	const struct unit *bare;
 
 	switch (key->type) {
-	case CONF_STRING: buf_adds(out, "text"); break;
-	case CONF_LIST: buf_adds(out, "words separated by commas or blanks"); break;
+	case CONF_STRING:
+	case CONF_LIST: add_text_or_list(out, key); break;
 	case CONF_REGEX: buf_adds(out, "a POSIX extended regular expression"); break;
 	case CONF_BOOL:
 		buf_adds(out, "yes or no (or true, false, on, off, 1, 0)");
@@ -247,38 +280,69 @@ parse_choice(const struct conf_key *key, const char *text, int *field, struct er
 	return -1;
 }
 
-static void
-parse_list(const char *text, struct conf_list *field)
+static bool
+count_is_allowed(const struct conf_key *key, size_t n)
+{
+	return !has_limits(key) || ((int64_t)n >= key->min && (int64_t)n <= key->max);
+}
+
+static int
+parse_string(
+	const struct conf_key *key, const char *text, char **field, struct err *why)
+{
+	if (!count_is_allowed(key, strlen(text)))
+		return must_be(key, why);
+	*field = xstrdup(text);
+	return 0;
+}
+
+/* The next word at *text_r, which is set behind it; returns its length, 0 at the end.
+ */
+static size_t
+next_word(const char **text_r, const char **word_r)
 {
 	static const char separators[] = ", \t\r\n";
 
-	for (;;) {
-		text += strspn(text, separators);
-		size_t len = strcspn(text, separators);
-		if (!len)
-			return;
-		if (!(field->n & (field->n - 1)))
-			field->items = xrealloc(field->items,
-				(field->n ? 2 * field->n : 1) * sizeof(*field->items));
-		field->items[field->n++] = xstrndup(text, len);
-		text += len;
-	}
+	*word_r = *text_r + strspn(*text_r, separators);
+	size_t len = strcspn(*word_r, separators);
+	*text_r = *word_r + len;
+	return len;
 }
 
-/* Behind the "*", "+", "?" or "{n,m}" at s; *atom_r is multiplied by the largest number
- * of the bound, and ends above REGEX_COST_MAX if that is out of all reason. */
+static int
+parse_list(const struct conf_key *key, const char *text, struct conf_list *field,
+	struct err *why)
+{
+	const char *at = text, *word;
+	size_t n = 0, len;
+
+	while (next_word(&at, &word))
+		n++;
+	if (!count_is_allowed(key, n))
+		return must_be(key, why);
+	field->items = n ? xcalloc(n, sizeof(*field->items)) : NULL;
+	for (at = text; (len = next_word(&at, &word));)
+		field->items[field->n++] = xstrndup(word, len);
+	return 0;
+}
+
+/* Behind the "*", "+", "?" or "{n,m}" at s; *atom_r is multiplied by how often the atom
+ * is written out at most, and ends above REGEX_COST_MAX if that is out of all reason.
+ */
 static const char *
 regex_skip_bound(const char *s, int64_t *atom_r)
 {
 	int64_t largest = 1, value = 0;
 
-	if (*s != '{')
+	if (*s != '{') {
+		*atom_r *= *s == '+' ? 2 : 1; /* "a+" is written out as "aa*" */
 		return s + 1;
+	}
 	for (s++; *s && *s != '}' && largest <= REGEX_COST_MAX; s++) {
 		value = *s >= '0' && *s <= '9' ? value * 10 + (*s - '0') : 0;
 		largest = value > largest ? value : largest;
 	}
-	*atom_r *= largest;
+	*atom_r *= largest + 1; /* "a{3,}" as "aaaa*" */
 	return *s == '}' ? s + 1 : s;
 }
 
@@ -362,8 +426,8 @@ conf_value_parse(
 	void *field = field_of(key, values);
 
 	switch (key->type) {
-	case CONF_STRING: *(char **)field = xstrdup(text); return 0;
-	case CONF_LIST: parse_list(text, field); return 0;
+	case CONF_STRING: return parse_string(key, text, field, why);
+	case CONF_LIST: return parse_list(key, text, field, why);
 	case CONF_INT:
 	case CONF_DURATION:
 	case CONF_SIZE: return parse_number(key, text, field, why);

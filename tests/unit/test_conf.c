@@ -61,16 +61,16 @@ static const struct conf_key daemon_keys[] = {
 	CONF_END,
 };
 static const struct conf_key redis_keys[] = {
-	{"address", CONF_LIST, AT(redis_values, address), NULL, 0, 0, CONF_REQUIRED,
+	{"address", CONF_LIST, AT(redis_values, address), NULL, 1, 3, CONF_REQUIRED,
 		NULL, "Where Redis is: unix:PATH or host:port, several allowed."},
-	{"username", CONF_STRING, AT(redis_values, username), NULL, 0, 0, 0, NULL,
+	{"username", CONF_STRING, AT(redis_values, username), NULL, 0, 8, 0, NULL,
 		"User."},
 	{"password", CONF_STRING, AT(redis_values, password), NULL, 0, 0, CONF_SECRET,
 		NULL, "Its password."},
 	CONF_END,
 };
 static const struct conf_key tenant_keys[] = {
-	{"region", CONF_STRING, AT(tenant_values, region), "US", 0, 0, CONF_RELOAD,
+	{"region", CONF_STRING, AT(tenant_values, region), "US", 2, 2, CONF_RELOAD,
 		NULL, "For numbers without a country."},
 	CONF_END,
 };
@@ -328,8 +328,24 @@ static const struct {
 		"x.conf:4: [channel a] trunks = ((a{99}){99}){99}: is too large a "
 		"regular "
 		"expression"},
+	/* Each "+" doubles what regcomp builds: these ask for gigabytes. */
+	{"[channel a]\ndriver = asterisk\naddress = x\ntrunks = "
+	 "a++++++++++++++++++++++++\n",
+		"x.conf:4: [channel a] trunks = a++++++++++++++++++++++++: is too "
+		"large a "
+		"regular expression"},
 	{"[channel a]\ndriver = sip\n", "x.conf:2: [channel a] driver = sip: no such "
 					"driver (allowed: asterisk, email)"},
+	{REDIS "[tenant t]\nregion = CHN\n",
+		"x.conf:4: [tenant t] region = CHN: must be text of 2 bytes"},
+	{REDIS "username = 123456789\n", "x.conf:3: [redis] username = 123456789: must "
+					 "be text of at most 8 bytes"},
+	{"[redis]\naddress = a b, c d\n", "x.conf:2: [redis] address = a b, c d: must "
+					  "be 1 to 3 words separated by "
+					  "commas or blanks"},
+	{"[redis]\naddress = ,\n",
+		"x.conf:2: [redis] address = ,: must be 1 to 3 words "
+		"separated by commas or blanks"},
 	/* missing, twice */
 	{"[daemon]\n", "x.conf:1: [redis] address: required, but missing"},
 	{"\n\n[redis]\n", "x.conf:3: [redis] address: required, but missing"},
@@ -344,6 +360,13 @@ static const struct {
 	{REDIS "[tenant  a]\n[tenant a ]\n",
 		"x.conf:4: [tenant a]: given twice (first at x.conf:3)"},
 	/* names of sections */
+	{"[tenant "
+	 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+	 "aaaa\xe5\xae\xa2]\n",
+		"x.conf:1: [tenant "
+		"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+		"aaaaaaaaaaaaaaaaaaaaaa]: a name has 1 to 64 characters of "
+		"A-Z a-z 0-9 . _ -"},
 	{"[tenant]\n", "x.conf:1: [tenant]: needs a name: [tenant NAME]"},
 	{"[redis x]\n", "x.conf:1: [redis x]: this section takes no name: [redis]"},
 	{"[tenant a b]\n", "x.conf:1: [tenant a b]: a name has 1 to 64 characters of "
