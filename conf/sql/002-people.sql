@@ -73,7 +73,7 @@ create table contact (
 	primary key (tenant_id, id)
 );
 create index contact_members on contact (tenant_id, merged_into) where merged_into is not null;
-create index contact_search on contact using gin (search);
+create index contact_search on contact using gin (search) where name is not null;
 
 -- trust: 0 claimed, 1 recorded, 2 network, 3 verified.
 create table identity (

@@ -149,46 +149,27 @@ create table quarantine (
 	primary key (tenant_id, id)
 );
 
--- Who an event is from. For each wanted address (locked): how many resolved contacts hold
--- it at recorded or better (strong), or at all, and the member whose address it is.
-create type address_holder as (strong integer, total integer, member uuid);
-create function address_holder(p_tenant integer, p_kind text, p_value text)
-returns address_holder language sql stable as $$
-	select count(distinct root) filter (where trust >= 1)::integer,
-		count(distinct root)::integer,
-		case when count(distinct root) filter (where trust >= 1) > 1 then null
-		when count(distinct root) filter (where trust >= 1) = 1 or count(distinct root) = 1
-			then (array_agg(contact_id order by trust desc, first_seen, contact_id))[1]
-		-- several claim it and nobody proved it: never a named one
-		else (array_agg(contact_id order by first_seen, contact_id)
-			filter (where name is null))[1] end
-	from (select i.contact_id, i.trust, i.first_seen, r.id as root, r.name
-		from identity i
-		join contact c on c.tenant_id = i.tenant_id and c.id = i.contact_id
-		join contact r on r.tenant_id = i.tenant_id
-			and r.id = coalesce(c.merged_into, c.id)
-		where i.tenant_id = p_tenant and i.kind = p_kind and i.value = p_value) h
-$$;
-
--- The steps of interactions_save, each for a whole batch; arrays as there.
-
+-- The steps of interactions_save, each for a whole batch; arrays as there. They are
+-- PL/pgSQL because that keeps its plans, which SQL functions do not.
 -- External ids not seen before are ours now; of several in one batch the first.
 create function interactions_save_external(a_tenant integer[], a_channel text[],
-	a_external text[], a_id uuid[]) returns void language sql as $$
+	a_external text[], a_id uuid[]) returns void language plpgsql as $$
+begin
 	insert into external_id (tenant_id, channel, external_id, interaction_id)
 	select distinct on (tenant, channel, external) tenant, channel, external, id
 	from unnest(a_tenant, a_channel, a_external, a_id)
 		with ordinality u(tenant, channel, external, id, n)
 	where external is not null and channel is not null
 	order by tenant, channel, external, n
-	on conflict do nothing
-$$;
+	on conflict do nothing;
+end $$;
 
 -- An entry that turned out to be part of another goes, with what hangs on it; its external
 -- id points to the other from now on, so that a replay does not bring it back.
 create function interactions_save_absorbed(a_tenant integer[], a_id uuid[],
 	a_absorbed uuid[], a_channel text[], a_external text[]) returns void
-language sql as $$
+language plpgsql as $$
+begin
 	insert into external_id as x (tenant_id, channel, external_id, interaction_id)
 	select distinct on (tenant, channel, external) tenant, channel, external, absorbed
 	from unnest(a_tenant, a_channel, a_external, a_absorbed)
@@ -207,8 +188,8 @@ language sql as $$
 		delete from interaction_leg l using gone g
 		where l.tenant_id = g.tenant_id and l.interaction_id = g.id)
 	delete from timeline t using gone g
-	where t.tenant_id = g.tenant_id and t.contact_id = g.contact_id and t.id = g.id
-$$;
+	where t.tenant_id = g.tenant_id and t.contact_id = g.contact_id and t.id = g.id;
+end $$;
 
 -- Makes and locks the addresses of the units that ask, in order.
 create function interactions_save_addresses(a_tenant integer[], a_kind text[],
@@ -229,10 +210,60 @@ begin
 	for no key update of a;
 end $$;
 
+-- Who the units that ask are from. strong: how many resolved contacts hold the address at
+-- recorded or better; two or more share it, and it identifies nobody. With one, or with one
+-- that merely claims it, it is the member whose address it is. Several that claim it and
+-- nobody who proved it: an unnamed one, never a named. None of these: a new contact, the
+-- same for all units of the batch with that address.
+create function interactions_save_find(a_tenant integer[], a_kind text[], a_value text[],
+	a_new uuid[], a_contact uuid[], a_ask boolean[],
+	out contacts uuid[], out fresh boolean[]) language plpgsql as $$
+#variable_conflict use_column
+begin
+	with held as (
+		select w.*, i.contact_id, i.trust, i.first_seen,
+			coalesce(c.merged_into, c.id) as root,
+			coalesce(r.name, c.name) as name
+		from (select distinct tenant, kind, value
+			from unnest(a_tenant, a_kind, a_value, a_ask)
+				u(tenant, kind, value, ask) where ask) w
+		join identity i on i.tenant_id = w.tenant and i.kind = w.kind
+			and i.value = w.value
+		join contact c on c.tenant_id = i.tenant_id and c.id = i.contact_id
+		left join contact r on r.tenant_id = c.tenant_id and r.id = c.merged_into),
+	holder as (
+		select tenant, kind, value, strong, case
+			when strong > 1 then null
+			when strong = 1 or total = 1 then best
+			else unnamed end as member
+		from (select tenant, kind, value,
+				count(distinct root) filter (where trust >= 1) as strong,
+				count(distinct root) as total,
+				(array_agg(contact_id order by trust desc, first_seen,
+					contact_id))[1] as best,
+				(array_agg(contact_id order by first_seen, contact_id)
+					filter (where name is null))[1] as unnamed
+			from held group by tenant, kind, value) h),
+	found as (
+		select u.*, h.member,
+			ask and h.member is null and coalesce(h.strong, 0) < 2 as fresh
+		from unnest(a_tenant, a_kind, a_value, a_new, a_contact, a_ask)
+			with ordinality u(tenant, kind, value, new, c, ask, n)
+		left join holder h on u.ask and h.value = u.value and h.kind = u.kind
+			and h.tenant = u.tenant)
+	select array_agg(case when fresh then made else coalesce(c, member) end order by n),
+		array_agg(fresh order by n)
+	into contacts, fresh
+	from (select n, c, member, fresh, first_value(coalesce(new, gen_random_uuid()))
+			over (partition by tenant, kind, value order by not fresh, n) as made
+		from found) f;
+end $$;
+
 -- Strangers become unnamed contacts.
 create function interactions_save_fresh(a_tenant integer[], a_kind text[], a_value text[],
 	a_trust integer[], a_channel text[], a_at bigint[], a_contact uuid[],
-	a_fresh boolean[]) returns void language sql as $$
+	a_fresh boolean[]) returns void language plpgsql as $$
+begin
 	insert into contact (tenant_id, id, created_at)
 	select distinct on (tenant, contact) tenant, contact, us_to_time(at)
 	from unnest(a_tenant, a_contact, a_at, a_fresh) u(tenant, contact, at, fresh)
@@ -246,8 +277,8 @@ create function interactions_save_fresh(a_tenant integer[], a_kind text[], a_val
 	from unnest(a_tenant, a_kind, a_value, a_contact, a_trust, a_channel, a_at, a_fresh)
 		with ordinality u(tenant, kind, value, contact, trust, channel, at, fresh, n)
 	where fresh order by tenant, kind, value, contact, trust desc, n
-	on conflict do nothing
-$$;
+	on conflict do nothing;
+end $$;
 
 -- Locks the contacts in the order of their ids and tells their roots.
 create function interactions_save_lock(a_tenant integer[], a_contact uuid[]) returns uuid[]
@@ -276,25 +307,28 @@ end $$;
 
 -- An identity rises to the event's trust, and is written at most once a minute.
 create function interactions_save_seen(a_tenant integer[], a_kind text[], a_value text[],
-	a_contact uuid[], a_trust integer[], a_at bigint[], a_ask boolean[]) returns void
-language sql as $$
+	a_contact uuid[], a_trust integer[], a_at bigint[], a_ask boolean[],
+	a_fresh boolean[]) returns void
+language plpgsql as $$
+begin
 	update identity i set trust = greatest(i.trust, u.trust),
 		last_seen = greatest(i.last_seen, us_to_time(u.at))
 	from (select tenant, kind, value, contact, max(trust) as trust, max(at) as at
-		from unnest(a_tenant, a_kind, a_value, a_contact, a_trust, a_at, a_ask)
-			u(tenant, kind, value, contact, trust, at, ask)
-		where ask and contact is not null
+		from unnest(a_tenant, a_kind, a_value, a_contact, a_trust, a_at, a_ask, a_fresh)
+			u(tenant, kind, value, contact, trust, at, ask, fresh)
+		where ask and not fresh and contact is not null
 		group by tenant, kind, value, contact) u
 	where i.tenant_id = u.tenant and i.kind = u.kind and i.value = u.value
 		and i.contact_id = u.contact
-		and (i.trust < u.trust or i.last_seen < us_to_time(u.at) - interval '1 minute')
-$$;
+		and (i.trust < u.trust or i.last_seen < us_to_time(u.at) - interval '1 minute');
+end $$;
 
 -- Leg by leg like the interactions; what a newer saving does not name any more goes.
 create function interactions_save_legs(a_tenant integer[], a_id uuid[], a_saved boolean[],
 	a_created boolean[], l_unit integer[], l_id uuid[], l_type text[], l_agent text[],
 	l_interface text[], l_queue text[], l_result text[], l_at bigint[],
-	l_answered bigint[], l_ended bigint[]) returns void language sql as $$
+	l_answered bigint[], l_ended bigint[]) returns void language plpgsql as $$
+begin
 	delete from interaction_leg l
 	using unnest(a_tenant, a_id, a_saved, a_created) u(tenant, id, saved, created)
 	where u.saved and not u.created and l.tenant_id = u.tenant
@@ -316,14 +350,15 @@ create function interactions_save_legs(a_tenant integer[], a_id uuid[], a_saved 
 			l.result)
 		is distinct from (excluded.type, excluded.agent, excluded.interface,
 			excluded.queue, excluded.at, excluded.answered_at, excluded.ended_at,
-			excluded.result)
-$$;
+			excluded.result);
+end $$;
 
 -- What the card reads. Rewritten only when what it shows has changed.
 create function interactions_save_timeline(a_tenant integer[], a_contact uuid[],
 	a_id uuid[], a_kind text[], a_channel text[], a_direction text[], a_agent text[],
 	a_state text[], a_disposition text[], a_summary text[], a_saved boolean[])
-returns void language sql as $$
+returns void language plpgsql as $$
+begin
 	insert into timeline as t (tenant_id, contact_id, id, kind, channel, direction,
 		agent, state, disposition, summary)
 	select tenant, contact, id, kind, channel, direction, agent, state, disposition,
@@ -339,19 +374,20 @@ returns void language sql as $$
 		summary = excluded.summary
 	where (t.kind, t.channel, t.direction, t.agent, t.state, t.disposition, t.summary)
 		is distinct from (excluded.kind, excluded.channel, excluded.direction,
-			excluded.agent, excluded.state, excluded.disposition, excluded.summary)
-$$;
+			excluded.agent, excluded.state, excluded.disposition, excluded.summary);
+end $$;
 
 -- A checkpoint only moves forward.
 create function checkpoints_save(c_tenant integer[], c_channel text[], c_seq bigint[])
-returns void language sql as $$
+returns void language plpgsql as $$
+begin
 	insert into spool_checkpoint as k (tenant_id, channel, seq)
 	select tenant, channel, max(seq) from unnest(c_tenant, c_channel, c_seq)
 		u(tenant, channel, seq)
 	group by tenant, channel order by tenant, channel
 	on conflict (tenant_id, channel) do update
-	set seq = excluded.seq, at = now() where k.seq < excluded.seq
-$$;
+	set seq = excluded.seq, at = now() where k.seq < excluded.seq;
+end $$;
 
 -- A batch of the writer, in one transaction. Arrays a_* have one element per unit, l_* one
 -- per leg (l_unit is its unit, from 1), c_* one per checkpoint. Returns one row per unit.
@@ -419,24 +455,16 @@ begin
 	if true = any (v_ask) then
 		perform interactions_save_addresses(a_tenant, a_remote_kind, a_remote_value,
 			a_remote_normal, v_ask);
-		select array_agg(case when ask and h.strong <= 1 and h.member is null
-				then first_value(coalesce(new, gen_random_uuid())) over same
-				else coalesce(c, h.member) end order by n),
-			array_agg(ask and h.strong <= 1 and h.member is null order by n)
-		into v_contact, v_fresh
-		from (select u.*, h.strong, h.member
-			from unnest(a_tenant, a_remote_kind, a_remote_value, a_new_contact,
-				v_contact, v_ask)
-				with ordinality u(tenant, kind, value, new, c, ask, n)
-			left join lateral address_holder(tenant, kind, value) h on ask) h
-		window same as (partition by tenant, kind, value, ask order by n);
+		select f.contacts, f.fresh into v_contact, v_fresh
+		from interactions_save_find(a_tenant, a_remote_kind, a_remote_value,
+			a_new_contact, v_contact, v_ask) f;
 		perform interactions_save_fresh(a_tenant, a_remote_kind, a_remote_value,
 			a_trust, a_channel, a_at, v_contact, v_fresh);
 	end if;
 
 	v_root := interactions_save_lock(a_tenant, v_contact);
 	perform interactions_save_seen(a_tenant, a_remote_kind, a_remote_value, v_contact,
-		a_trust, a_at, v_ask) where true = any (v_ask);
+		a_trust, a_at, v_ask, v_fresh) where true = any (v_ask);
 
 	with saved as (
 		insert into interaction as i (tenant_id, id, kind, direction, channel,
