@@ -127,6 +127,18 @@ segment_delete(struct spool *s, struct spool_segment *g)
 	segment_forget(s, g);
 }
 
+static void
+release_segments(struct spool *s)
+{
+	list_for_each_safe (&s->segments, it) {
+		struct spool_segment *g = LIST_ENTRY(it, struct spool_segment, link);
+		bool current = s->fd >= 0 && g == segment_last(s);
+		if (g->last > s->released || current)
+			break;
+		segment_delete(s, g);
+	}
+}
+
 /* The oldest segment makes room. Its records that nobody has released are lost to the
  * daemon; the file goes to overflow/. */
 static void
@@ -138,12 +150,15 @@ segment_overflow(struct spool *s)
 	uint64_t lost = g->last >= from ? g->last - from + 1 : 0;
 	char name[SPOOL_NAME_LEN];
 
+	if (lost == 0) {
+		segment_delete(s, g);
+		return;
+	}
 	spool_segment_name(name, g->first);
-	if (lost > 0)
-		log_errorx(s->who,
-			"full: %" PRIu64 " records from %" PRIu64
-			" on are set aside in overflow/%s",
-			lost, from, name);
+	log_errorx(s->who,
+		"full: %" PRIu64 " records from %" PRIu64
+		" on are set aside in overflow/%s",
+		lost, from, name);
 	s->dropped += lost;
 	spool_aside_overflow(s, name);
 	if (s->sync)
@@ -201,6 +216,8 @@ segment_begin(struct spool *s, size_t room, struct err *e)
 	}
 	if ((int64_t)room > size)
 		size = (int64_t)room;
+	if (!s->replaying)
+		release_segments(s);
 	while (!list_is_empty(&s->segments) && s->bytes + size > s->max_bytes)
 		segment_overflow(s);
 	spool_segment_name(name, s->next_seq);
@@ -371,18 +388,6 @@ segment_find(struct spool *s, uint64_t seq, uint64_t after)
 			return g;
 	}
 	return NULL;
-}
-
-static void
-release_segments(struct spool *s)
-{
-	list_for_each_safe (&s->segments, it) {
-		struct spool_segment *g = LIST_ENTRY(it, struct spool_segment, link);
-		bool current = s->fd >= 0 && g == segment_last(s);
-		if (g->last > s->released || current)
-			break;
-		segment_delete(s, g);
-	}
 }
 
 uint64_t

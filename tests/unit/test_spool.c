@@ -46,6 +46,25 @@ fallocate(int fd, int mode, off_t off, off_t len)
 	return (int)syscall(SYS_fallocate, fd, mode, off, len);
 }
 
+/* Bytes after which pwrite fails with EIO; -1 = never. */
+static long pwrite_limit = -1;
+
+ssize_t
+pwrite(int fd, const void *data, size_t len, off_t off)
+{
+	long limit = __atomic_load_n(&pwrite_limit, __ATOMIC_SEQ_CST);
+
+	if (limit == 0) {
+		errno = EIO;
+		return -1;
+	}
+	if (limit > 0 && (long)len > limit)
+		len = (size_t)limit;
+	if (limit > 0)
+		__atomic_fetch_sub(&pwrite_limit, (long)len, __ATOMIC_SEQ_CST);
+	return syscall(SYS_pwrite64, fd, data, len, off);
+}
+
 static void
 set_error(int *which, int error)
 {
@@ -513,6 +532,10 @@ test_full_sets_the_oldest_aside(void)
 	append_n(s, 10);
 	spool_get_stats(s, &st);
 	CHECK_INT(st.dropped, dropped);
+	append_n(s, 40);
+	spool_release(s, 150);
+	append_n(s, 20);
+	CHECK_INT(count_files("overflow", ".spool"), 4);
 	spool_close(&s);
 }
 
@@ -594,6 +617,40 @@ test_disk_full_fails_appends_until_there_is_room(void)
 	clock_fake(0, 0);
 }
 
+/* A write that fails after any number of bytes: the sequence is given again, and
+ * neither the half-written record nor a whole one without its padding takes its place.
+ */
+static void
+test_failed_write_gives_the_sequence_again(void)
+{
+	int64_t wall = 1000000000, mono = 1000000000;
+	struct err e = {0};
+	uint64_t seq;
+
+	for (long limit = 0; limit < 24; limit++) {
+		for (int n = 0; n < 4; n += 3) {
+			new_dir();
+			clock_fake(wall, mono);
+			struct spool *s = open_with(1024, 1 << 20, false, 0);
+			append_n(s, n);
+			pwrite_limit = limit;
+			test_expect_log("cannot write a record: Input/output error");
+			CHECK_INT(spool_append(s, "x", 1, &seq, &e), -1);
+			pwrite_limit = -1;
+			CHECK_INT(spool_append(s, "x", 1, &seq, &e), -1);
+			clock_fake(wall, mono + 1000001);
+			CHECK_INT(append_n(s, 5), n + 5);
+			check_replay(s, 1, 1, n + 5, 0);
+			spool_close(&s);
+			s = open_with(1024, 1 << 20, false, 0);
+			check_replay(s, 1, 1, n + 5, 0);
+			spool_close(&s);
+			CHECK_INT(count_files("damaged", ""), 0);
+		}
+	}
+	clock_fake(0, 0);
+}
+
 static void
 test_failed_fdatasync_starts_a_new_segment(void)
 {
@@ -644,6 +701,7 @@ main(void)
 	TEST(test_second_opener_is_refused);
 	TEST(test_big_and_empty_records);
 	TEST(test_disk_full_fails_appends_until_there_is_room);
+	TEST(test_failed_write_gives_the_sequence_again);
 	TEST(test_failed_fdatasync_starts_a_new_segment);
 	int rc = test_done();
 	snprintf(top, sizeof(top), "/tmp/test_spool.%d", (int)getpid());
