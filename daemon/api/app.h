@@ -15,6 +15,8 @@
 #include <io/redis.h>
 #include <timeline/writer.h>
 
+struct key_cache;
+struct metrics;
 struct prepare;
 struct prepare_spool;
 
@@ -41,6 +43,8 @@ struct app {
 	struct events *events;
 	struct agents *agents;
 	struct agent_tokens *tokens;
+	struct key_cache *keys; /* api/caller.h */
+	struct metrics *metrics;
 	struct pops *pops;
 	struct channel_core *channels; /* channel_user() = its struct phone, or NULL */
 	struct http_server *http;
@@ -62,5 +66,7 @@ struct phone *app_phone(const struct channel *);
  * database answer 503 with Retry-After while app->stage is STARTING. */
 struct api *api_new(struct app *);
 void api_free(struct api **);
+/* "GET /v1/…" of the n-th route, NULL past the end: for tests and documentation. */
+const char *api_route_nth(size_t n);
 
 #endif

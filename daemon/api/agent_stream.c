@@ -1,0 +1,105 @@
+/* agent_stream.c - GET /v1/agents/{id}/stream: an agent's pops as they happen, by
+ * WebSocket or Server-Sent Events.
+ *
+ * ?after=SEQ (or Last-Event-ID) goes on where the client was; without it the client
+ * first gets the pops open now. The same objects as on Redis. */
+#include <api/reply.h>
+#include <api/routes.h>
+#include <desk/pop.h>
+#include <mem.h>
+#include <str.h>
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PROTOCOL "interactd.v1"
+
+struct agent_stream {
+	struct http_stream *http;
+	struct pop_feed *feed;
+};
+
+static void
+on_pop(void *arg, uint64_t seq, const char *json, size_t len)
+{
+	struct agent_stream *s = arg;
+	char id[24];
+	snprintf(id, sizeof(id), "%" PRIu64, seq);
+	http_stream_send(s->http, id, json, len);
+}
+
+static void
+on_close(void *arg)
+{
+	struct agent_stream *s = arg;
+	pop_feed_close(&s->feed);
+	mem_free(s);
+}
+
+/* The subprotocol to agree on: ours if it is offered; none if none is. */
+static const char *
+choose_protocol(const struct http_request *r)
+{
+	char word[512];
+	for (size_t i = 0; http_websocket_protocol(r, i, word, sizeof(word)); i++)
+		if (str_eq(word, PROTOCOL))
+			return PROTOCOL;
+	return NULL;
+}
+
+static bool
+read_after(struct http_request *r, uint64_t *after_r)
+{
+	int64_t n = 0;
+	const char *text = http_query(r, "after");
+	if (!text)
+		text = http_header(r, "Last-Event-ID");
+	if (!str_empty(text) && !str_int(text, 0, INT64_MAX, &n)) {
+		http_problem(r, 400, NULL, "after: the seq of the last pop seen");
+		return false;
+	}
+	*after_r = (uint64_t)n;
+	return true;
+}
+
+static bool
+wants_events(const struct http_request *r)
+{
+	const char *accept = http_header(r, "Accept");
+	return accept && strstr(accept, "text/event-stream");
+}
+
+void
+route_agent_stream(struct http_request *r, void *arg)
+{
+	static const char *const known[] = {"after", "ticket", NULL};
+	static const struct http_stream_callbacks callbacks = {NULL, on_close};
+	struct app *app = arg;
+	uint64_t after;
+	char agent[65];
+	const struct tenant *tenant = caller_of(r)->tenant;
+	str_copy(agent, sizeof(agent), http_path_arg(r, 0));
+	if (!str_is_id(http_path_arg(r, 0))) {
+		http_problem(r, 404, NULL, "there is no agent with this id");
+		return;
+	}
+	if (!caller_may_see_agent(r, agent) || !reply_query_known(r, known) ||
+		!read_after(r, &after))
+		return;
+	bool websocket = http_wants_websocket(r);
+	if (!websocket && !wants_events(r)) {
+		http_add_header(r, "Upgrade", "websocket");
+		http_problem(r, 426, NULL,
+			"connect as WebSocket, or send Accept: text/event-stream");
+		return;
+	}
+	struct agent_stream *s = xcalloc(1, sizeof(*s));
+	s->http = websocket ? http_websocket(r, choose_protocol(r), &callbacks, s)
+			    : http_sse(r, &callbacks, s);
+	if (!s->http) {
+		mem_free(s);
+		return;
+	}
+	s->feed = pop_feed_open(app->pops, tenant, agent, after, on_pop, s);
+}

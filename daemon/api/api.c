@@ -1,0 +1,124 @@
+/* api.c - the table of routes: who may call what. What they do is in the files beside
+ * it, one per resource; the same table is checked against openapi.json by a test. */
+#include <api/app.h>
+#include <api/caller.h>
+#include <api/metrics.h>
+#include <api/routes.h>
+
+#include <log.h>
+#include <mem.h>
+#include <str.h>
+
+#include <string.h>
+
+struct route {
+	const char *pattern;
+	unsigned roles;
+	bool needs_database;
+	http_handler_fn *handler;
+};
+
+#define ROLES_LEAD_INTEGRATION (ROLES_LEAD | ROLE_INTEGRATION)
+
+static const struct route routes[] = {
+	{"GET /healthz", ROLE_ANYBODY, false, route_healthz},
+	{"GET /readyz", ROLE_ANYBODY, false, route_readyz},
+	{"GET /metrics", ROLE_ANYBODY, false, route_metrics},
+	{"GET /v1/openapi.json", ROLE_ANYBODY, false, route_openapi},
+	{"GET /v1/status", ROLES_ALL & ~ROLE_AGENT, false, route_status},
+	{"POST /v1/contacts", ROLES_WRITE, true, route_contact_create},
+	{"GET /v1/contacts", ROLES_ALL, true, route_contact_list},
+	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
+	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
+	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
+	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
+	{"GET /v1/interactions/{}", ROLES_ALL, true, route_interaction_get},
+	{"GET /v1/calls", ROLES_ALL & ~ROLE_AGENT, false, route_calls},
+	{"GET /v1/agents", ROLES_ALL, true, route_agent_list},
+	{"POST /v1/agents", ROLES_LEAD, true, route_agent_create},
+	{"GET /v1/agents/{}", ROLES_ALL, true, route_agent_get},
+	{"PATCH /v1/agents/{}", ROLES_LEAD, true, route_agent_patch},
+	{"GET /v1/agents/{}/pops", ROLES_ALL, false, route_agent_pops},
+	{"GET /v1/agents/{}/stream", ROLES_ALL, false, route_agent_stream},
+	{"POST /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_create},
+	{"GET /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_list},
+	{"DELETE /v1/agents/{}/tokens/{}", ROLES_LEAD_INTEGRATION, true,
+		route_token_revoke},
+	{"POST /v1/agents/{}/tickets", ROLES_WRITE, false, route_ticket_create},
+	{"POST /v1/api-keys", ROLE_ADMIN, true, route_key_create},
+	{"GET /v1/api-keys", ROLE_ADMIN, true, route_key_list},
+	{"DELETE /v1/api-keys/{}", ROLE_ADMIN, true, route_key_revoke},
+	{"GET /v1/audit", ROLES_LEAD, true, route_audit},
+	{"GET /v1/quarantine", ROLE_ADMIN, true, route_quarantine_list},
+	{"POST /v1/quarantine/retry", ROLE_ADMIN, true, route_quarantine_retry},
+	{"POST /v1/channels/{}/resync", ROLES_LEAD, false, route_channel_resync},
+};
+
+struct api {
+	struct app *app;
+};
+
+static const struct route *
+find_route(const char *pattern)
+{
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		if (str_eq(routes[i].pattern, pattern))
+			return &routes[i];
+	return NULL;
+}
+
+static bool
+before(struct http_request *r, void *arg)
+{
+	struct api *api = arg;
+	const struct route *route = find_route(http_route_pattern(r));
+	if (!route)
+		return true;
+	if (route->needs_database && api->app->stage != APP_RUNNING) {
+		http_add_header(r, "Retry-After", "2");
+		http_problem(r, 503, NULL, "%s",
+			api->app->stage == APP_STOPPING ? "the daemon is ending"
+							: "the daemon is starting");
+		return false;
+	}
+	return caller_identify(api->app, r, route->roles);
+}
+
+static void
+after(struct http_request *r, int status, int64_t took_us, void *arg)
+{
+	struct api *api = arg;
+	metrics_request(api->app->metrics, http_route_pattern(r), status, took_us);
+	log_debug("http", "%s %s -> %d in %lld us", http_method(r), http_path(r),
+		status, (long long)took_us);
+}
+
+struct api *
+api_new(struct app *app)
+{
+	struct api *api = xcalloc(1, sizeof(*api));
+	api->app = app;
+	app->keys = key_cache_new();
+	app->metrics = metrics_new();
+	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
+		http_route(app->http, routes[i].pattern, routes[i].handler, app);
+	http_set_before(app->http, before, api);
+	http_set_after(app->http, after, api);
+	return api;
+}
+
+void
+api_free(struct api **api)
+{
+	if (!*api)
+		return;
+	key_cache_free(&(*api)->app->keys);
+	metrics_free(&(*api)->app->metrics);
+	xfree(api);
+}
+
+const char *
+api_route_nth(size_t n)
+{
+	return n < ARRAY_LEN(routes) ? routes[n].pattern : NULL;
+}

@@ -1,0 +1,26 @@
+-- Keys of the API. The key itself is never stored: only its BLAKE2b hash, in hex.
+
+-- name: api_key_find
+SELECT k.tenant_id, k.name, k.role
+FROM api_key k
+WHERE k.hash = decode($1::text, 'hex') AND k.revoked_at IS NULL
+
+-- name: api_key_used
+UPDATE api_key SET last_used_at = now()
+WHERE hash = decode($1::text, 'hex')
+  AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
+
+-- name: api_key_create
+SELECT state, status, response
+FROM api_key_create($1::int, $2::text, $3::text, $4::uuid, $5::text, $6::text,
+  decode($7::text, 'hex'), $8::text, $9::text, $10::text, $11::text,
+  decode($12::text, 'hex'))
+
+-- name: api_key_list
+SELECT json_build_object('items', coalesce(json_agg(json_build_object(
+    'id', id, 'name', name, 'role', role, 'created_at', time_text(created_at),
+    'last_used_at', time_text(last_used_at)) ORDER BY id), '[]'::json), 'next', null)
+FROM api_key WHERE tenant_id = $1::int AND revoked_at IS NULL
+
+-- name: api_key_revoke
+SELECT api_key_revoke($1::int, $2::text, $3::text, $4::uuid)

@@ -1,0 +1,48 @@
+/* caller.h - who is asking, and whether they may. Kept beside each request. */
+#ifndef INTERACTD_API_CALLER_H
+#define INTERACTD_API_CALLER_H
+
+#include <api/app.h>
+
+/* Roles as bits, for the table of routes. */
+#define ROLE_ADMIN	 1u
+#define ROLE_SUPERVISOR	 2u
+#define ROLE_AGENT	 4u
+#define ROLE_INTEGRATION 8u
+#define ROLE_READONLY	 16u
+#define ROLES_ALL	 31u
+#define ROLES_WRITE	 (ROLE_ADMIN | ROLE_SUPERVISOR | ROLE_AGENT | ROLE_INTEGRATION)
+#define ROLES_LEAD	 (ROLE_ADMIN | ROLE_SUPERVISOR)
+#define ROLE_ANYBODY	 32u /* no key needed */
+
+struct caller {
+	struct app *app;
+	const struct tenant *tenant;
+	unsigned role;	      /* one bit */
+	char name[128];	      /* "key:crm", "agent:1001", "uid:0" */
+	char agent[65];	      /* an agent's token: whose; else "" */
+	enum trust max_trust; /* of identities this caller may set */
+};
+
+const char *role_text(unsigned role);
+unsigned role_parse(const char *); /* 0 if none */
+
+/* The request's caller; never NULL in a handler of a route that is not ROLE_ANYBODY. */
+struct caller *caller_of(const struct http_request *);
+/* The same as the store's actor; borrows from the caller. */
+struct actor caller_actor(const struct http_request *);
+/* An agent's token reaches only that agent's resources: answers 403 and returns false.
+ */
+bool caller_may_see_agent(struct http_request *, const char *agent);
+
+/* Finds out who asks: at once (peer credentials, a key seen lately), or by asking the
+ * database; then calls http_continue. Returns what http_before_fn returns. */
+bool caller_identify(struct app *, struct http_request *, unsigned roles_allowed);
+
+/* Keys of the API, cached for a few seconds; made by the API. */
+struct key_cache;
+struct key_cache *key_cache_new(void);
+void key_cache_free(struct key_cache **);
+void key_cache_forget(struct key_cache *); /* a key was revoked here */
+
+#endif

@@ -1,0 +1,128 @@
+/* contacts.c - /v1/contacts… and /v1/interactions…: people and what happened. */
+#include <api/reply.h>
+#include <api/routes.h>
+#include <people/contact.h>
+#include <str.h>
+#include <timeline/interaction.h>
+
+#include <jansson.h>
+
+/* A number is read in the tenant's region. */
+static const char *
+region_of(const struct caller *c)
+{
+	return c->tenant->region[0] ? c->tenant->region : NULL;
+}
+
+void
+route_contact_create(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct idempotency idem;
+	const struct idempotency *key;
+	if (!reply_idempotency(r, &idem, &key))
+		return;
+	json_t *body = reply_body(r);
+	if (!body)
+		return;
+	struct actor actor = caller_actor(r);
+	contact_create(&app->store, &actor, body, caller_of(r)->max_trust, key,
+		reply_from_store, r);
+	json_decref(body);
+}
+
+void
+route_contact_patch(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct uuid id;
+	if (!reply_path_uuid(r, &id))
+		return;
+	json_t *body = reply_body(r);
+	if (!body)
+		return;
+	struct actor actor = caller_actor(r);
+	contact_patch(&app->store, &actor, &id, body, caller_of(r)->max_trust,
+		reply_from_store, r);
+	json_decref(body);
+}
+
+void
+route_contact_get(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct uuid id;
+	if (reply_path_uuid(r, &id))
+		contact_get(
+			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+}
+
+static void
+find_by_identity(struct http_request *r, struct app *app, const char *text)
+{
+	struct address a;
+	const struct caller *c = caller_of(r);
+	if (address_parse(text, region_of(c), &a))
+		contact_find(&app->store, c->tenant, &a, reply_from_store, r);
+	else
+		http_problem(r, 400, NULL,
+			"identity: KIND:VALUE, for example phone:+8613800138000");
+}
+
+void
+route_contact_list(struct http_request *r, void *arg)
+{
+	static const char *const known[] = {"identity", "q", "limit", "cursor", NULL};
+	struct app *app = arg;
+	unsigned limit;
+	const char *identity = http_query(r, "identity"), *q = http_query(r, "q");
+	if (!reply_query_known(r, known) || !reply_limit(r, 50, 200, &limit))
+		return;
+	if (identity && !q)
+		find_by_identity(r, app, identity);
+	else if (q && !identity && !str_empty(q))
+		contact_search(&app->store, caller_of(r)->tenant, q, limit,
+			http_query(r, "cursor"), reply_from_store, r);
+	else
+		http_problem(r, 400, NULL, "give ?identity=KIND:VALUE or ?q=NAME");
+}
+
+void
+route_contact_timeline(struct http_request *r, void *arg)
+{
+	static const char *const known[] = {"limit", "before", "kind", NULL};
+	struct app *app = arg;
+	struct uuid id;
+	unsigned limit;
+	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
+		reply_limit(r, 50, 200, &limit))
+		interaction_timeline(&app->store, caller_of(r)->tenant, &id, limit,
+			http_query(r, "before"), http_query(r, "kind"),
+			reply_from_store, r);
+}
+
+void
+route_interaction_create(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct idempotency idem;
+	const struct idempotency *key;
+	if (!reply_idempotency(r, &idem, &key))
+		return;
+	json_t *body = reply_body(r);
+	if (!body)
+		return;
+	struct actor actor = caller_actor(r);
+	interaction_create(&app->store, &actor, body, key, reply_from_store, r);
+	json_decref(body);
+}
+
+void
+route_interaction_get(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct uuid id;
+	if (reply_path_uuid(r, &id))
+		interaction_get(
+			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+}

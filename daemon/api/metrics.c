@@ -1,0 +1,290 @@
+/* metrics.c - /metrics in Prometheus' text format.
+ *
+ * https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0.0.4). Names
+ * begin with interactd_, counters end in _total, times are seconds. Labels never hold
+ * anything a stranger can size: routes are patterns, channels are configured. */
+#include <api/metrics.h>
+
+#include <api/app.h>
+#include <clock.h>
+#include <map.h>
+#include <mem.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* Upper bounds of the request histogram, in microseconds. */
+static const int64_t bounds_us[] = {
+	1000, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000};
+
+struct route_count {
+	unsigned long long by_class[6]; /* 1xx … 5xx */
+	unsigned long long buckets[ARRAY_LEN(bounds_us)], count;
+	double sum_s;
+};
+
+struct metrics {
+	struct map routes;
+};
+
+struct metrics *
+metrics_new(void)
+{
+	struct metrics *m = xcalloc(1, sizeof(*m));
+	map_init(&m->routes);
+	return m;
+}
+
+static void
+free_count(const char *key, void *value, void *arg)
+{
+	(void)key;
+	(void)arg;
+	mem_free(value);
+}
+
+void
+metrics_free(struct metrics **mp)
+{
+	if (!*mp)
+		return;
+	map_each(&(*mp)->routes, free_count, NULL);
+	map_fini(&(*mp)->routes);
+	xfree(mp);
+}
+
+void
+metrics_request(struct metrics *m, const char *pattern, int status, int64_t took_us)
+{
+	const char *key = pattern && *pattern ? pattern : "none";
+	struct route_count *c = map_find(&m->routes, key);
+	if (!c) {
+		c = xcalloc(1, sizeof(*c));
+		map_put(&m->routes, key, c);
+	}
+	if (status >= 100 && status < 600)
+		c->by_class[status / 100]++;
+	for (size_t i = 0; i < ARRAY_LEN(bounds_us); i++)
+		if (took_us <= bounds_us[i])
+			c->buckets[i]++;
+	c->count++;
+	c->sum_s += (double)took_us / 1e6;
+}
+
+static void
+head(struct buf *b, const char *name, const char *type, const char *help)
+{
+	buf_printf(b, "# HELP interactd_%s %s\n# TYPE interactd_%s %s\n", name, help,
+		name, type);
+}
+
+static void
+gauge(struct buf *b, const char *name, const char *help, double value)
+{
+	head(b, name, "gauge", help);
+	buf_printf(b, "interactd_%s %.17g\n", name, value);
+}
+
+static void
+counter(struct buf *b, const char *name, const char *help, unsigned long long value)
+{
+	head(b, name, "counter", help);
+	buf_printf(b, "interactd_%s %llu\n", name, value);
+}
+
+static void
+write_route_requests(const char *key, void *value, void *arg)
+{
+	const struct route_count *c = value;
+	for (int i = 1; i < 6; i++)
+		if (c->by_class[i])
+			buf_printf(arg,
+				"interactd_http_requests_total{route=\"%s\",status=\"%"
+				"dxx\"} "
+				"%llu\n",
+				key, i, c->by_class[i]);
+}
+
+static void
+write_route_times(const char *key, void *value, void *arg)
+{
+	static const char name[] = "interactd_http_request_seconds";
+	const struct route_count *c = value;
+	struct buf *b = arg;
+	for (size_t i = 0; i < ARRAY_LEN(bounds_us); i++)
+		buf_printf(b, "%s_bucket{route=\"%s\",le=\"%g\"} %llu\n", name, key,
+			(double)bounds_us[i] / 1e6, c->buckets[i]);
+	buf_printf(
+		b, "%s_bucket{route=\"%s\",le=\"+Inf\"} %llu\n", name, key, c->count);
+	buf_printf(b, "%s_sum{route=\"%s\"} %.9g\n%s_count{route=\"%s\"} %llu\n", name,
+		key, c->sum_s, name, key, c->count);
+}
+
+static void
+write_http(struct buf *b, struct app *app)
+{
+	struct http_counters c;
+	http_get_counters(app->http, &c);
+	head(b, "http_requests_total", "counter",
+		"Requests answered, by route and status.");
+	map_each(&app->metrics->routes, write_route_requests, b);
+	head(b, "http_request_seconds", "histogram",
+		"From the request's end to its answer.");
+	map_each(&app->metrics->routes, write_route_times, b);
+	gauge(b, "http_connections", "Connections open now.", c.connections);
+	gauge(b, "http_streams", "WebSockets and event streams open now.", c.streams);
+	counter(b, "http_refused_total", "Requests refused before any handler.",
+		c.refused_header + c.refused_body + c.bad_requests);
+	counter(b, "http_timeouts_total", "Connections that dripped or idled too long.",
+		c.timeouts);
+	counter(b, "http_refused_connections_total", "Connections past the limits.",
+		c.refused_connections);
+}
+
+static void
+write_pops(struct buf *b, struct app *app)
+{
+	struct pops_stats p;
+	pops_get_stats(app->pops, &p);
+	gauge(b, "redis_up", "1 while Redis answers.", p.redis_up);
+	gauge(b, "pops_open", "Screen pops open now.", p.open);
+	gauge(b, "pops_pending", "Screen pops that wait for contact data.", p.pending);
+	counter(b, "pops_opened_total", "Screen pops opened.", p.opened);
+	counter(b, "pops_updated_total", "Updates of screen pops.", p.updated);
+	counter(b, "pops_closed_total", "Screen pops closed.", p.closed);
+	counter(b, "pops_degraded_total", "Opened without contact data.", p.degraded);
+	counter(b, "pops_reissued_total", "Opened again after Redis lost its data.",
+		p.reissued);
+	counter(b, "events_dropped_total", "Events that Redis was away too long for.",
+		events_dropped(app->events));
+}
+
+static void
+write_store(struct buf *b, struct app *app)
+{
+	struct writer_stats w;
+	writer_get_stats(app->writer, &w);
+	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0;
+	gauge(b, "postgresql_up", "1 while PostgreSQL answers.",
+		pg_is_up(app->store.writes));
+	gauge(b, "writer_waiting", "Units that wait for a commit.", (double)w.waiting);
+	gauge(b, "writer_oldest_seconds", "Age of the oldest of them.",
+		(double)age / 1e6);
+	counter(b, "writer_units_total", "Units committed.", w.units);
+	counter(b, "writer_batches_total", "Batches committed.", w.batches);
+	counter(b, "writer_batch_failures_total", "Batches rolled back and run singly.",
+		w.batch_failures);
+	counter(b, "writer_lost_total", "Batches repeated after a lost connection.",
+		w.lost);
+	counter(b, "writer_quarantined_total",
+		"Units set aside: see interactctl quarantine.", w.quarantined);
+	counter(b, "writer_refused_total", "Units left to the spool.", w.refused);
+}
+
+struct channel_writing {
+	struct buf *b;
+	const char *name;
+	bool refused;
+	const struct phone_metric *metric;
+};
+
+static void
+write_up(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	buf_printf(w->b, "interactd_channel_up{channel=\"%s\"} %d\n", channel_name(ch),
+		channel_core_state(ch) == CHANNEL_UP);
+}
+
+static void
+write_counter(void *arg, const char *name, bool refused, unsigned long long value)
+{
+	struct channel_writing *w = arg;
+	if (refused == w->refused)
+		buf_printf(w->b,
+			"interactd_channel_%s_total{channel=\"%s\",%s=\"%s\"} %llu\n",
+			refused ? "refused" : "events", w->name,
+			refused ? "cause" : "event", name, value);
+}
+
+static void
+write_counters(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	w->name = channel_name(ch);
+	channel_core_counters(ch, write_counter, w);
+}
+
+/* One family per row: the format wants a family's samples together. */
+static const struct phone_metric {
+	const char *name, *type, *help;
+	enum { CALLS, INTERRUPTED, BYTES, DROPPED, DAMAGED, FAILED } value;
+} phone_metrics[] = {
+	{"calls", "gauge", "Calls alive now.", CALLS},
+	{"calls_interrupted_total", "counter", "Calls we lost sight of.", INTERRUPTED},
+	{"spool_bytes", "gauge", "Bytes of the spool on disk.", BYTES},
+	{"spool_dropped_total", "counter", "Events set aside because it was full.",
+		DROPPED},
+	{"spool_damaged_total", "counter", "Damaged places found in it.", DAMAGED},
+	{"spool_failed_total", "counter", "Events that could not be kept on disk.",
+		FAILED},
+};
+
+static unsigned long long
+phone_value(const struct phone_metric *m, const struct phone_stats *st)
+{
+	switch (m->value) {
+	case CALLS: return st->tracker.calls;
+	case INTERRUPTED: return st->tracker.interrupted;
+	case BYTES: return (unsigned long long)st->spool.bytes;
+	case DROPPED: return st->spool.dropped;
+	case DAMAGED: return st->spool.damaged;
+	case FAILED: return st->not_spooled;
+	}
+	return 0;
+}
+
+static void
+write_phone(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	struct phone_stats st;
+	if (!app_phone(ch))
+		return;
+	phone_get_stats(app_phone(ch), &st);
+	buf_printf(w->b, "interactd_%s{channel=\"%s\"} %llu\n", w->metric->name,
+		channel_name(ch), phone_value(w->metric, &st));
+}
+
+static void
+write_channels(struct buf *b, struct app *app)
+{
+	struct channel_writing w = {.b = b};
+	head(b, "channel_up", "gauge", "1 while the channel is connected.");
+	channel_core_each(app->channels, write_up, &w);
+	head(b, "channel_events_total", "counter", "What came in, by kind.");
+	channel_core_each(app->channels, write_counters, &w);
+	w.refused = true;
+	head(b, "channel_refused_total", "counter", "What was refused, by cause.");
+	channel_core_each(app->channels, write_counters, &w);
+	for (size_t i = 0; i < ARRAY_LEN(phone_metrics); i++) {
+		w.metric = &phone_metrics[i];
+		head(b, w.metric->name, w.metric->type, w.metric->help);
+		channel_core_each(app->channels, write_phone, &w);
+	}
+}
+
+void
+metrics_write(struct buf *b, struct app *app)
+{
+	buf_printf(b,
+		"# HELP interactd_info The version.\n# TYPE interactd_info gauge\n"
+		"interactd_info{version=\"%s\"} 1\n",
+		INTERACTD_VERSION);
+	gauge(b, "start_time_seconds", "When this daemon started.",
+		(double)app->started_us / 1e6);
+	write_http(b, app);
+	write_pops(b, app);
+	write_store(b, app);
+	write_channels(b, app);
+}

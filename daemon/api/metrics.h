@@ -1,0 +1,20 @@
+/* metrics.h - what Prometheus reads: counters of requests, and everything the rooms
+ * count by themselves, written at the moment it is asked for. */
+#ifndef INTERACTD_API_METRICS_H
+#define INTERACTD_API_METRICS_H
+
+#include <buf.h>
+#include <stdint.h>
+
+struct app;
+struct metrics;
+
+struct metrics *metrics_new(void);
+void metrics_free(struct metrics **);
+/* pattern: the route's, or NULL for requests that had none. */
+void
+metrics_request(struct metrics *, const char *pattern, int status, int64_t took_us);
+/* The text exposition format, version 0.0.4. */
+void metrics_write(struct buf *, struct app *);
+
+#endif
