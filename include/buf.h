@@ -10,9 +10,12 @@ struct buf {
 	char *data;
 	size_t len, cap;
 };
-#define BUF_INIT {NULL, 0, 0}
+#define BUF_INIT                                                                       \
+	{                                                                              \
+		NULL, 0, 0                                                             \
+	}
 
-void buf_fini(struct buf *); /* frees; the struct is empty and usable again */
+void buf_fini(struct buf *);  /* frees; the struct is empty and usable again */
 void buf_clear(struct buf *); /* len = 0, memory kept */
 void buf_reserve(struct buf *, size_t more);
 void buf_add(struct buf *, const void *data, size_t len);
@@ -20,7 +23,7 @@ void buf_adds(struct buf *, const char *s);
 void buf_addc(struct buf *, char c);
 void buf_printf(struct buf *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_drop_front(struct buf *, size_t n); /* n <= len */
-const char *buf_str(const struct buf *); /* never NULL */
+const char *buf_str(const struct buf *);     /* never NULL */
 char *buf_steal(struct buf *); /* returns, caller frees; the buf is empty after */
 
 #endif

@@ -8,8 +8,8 @@
 
 #include <stdarg.h>
 
-#define ERR_TEXT_MAX 512
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define ERR_TEXT_MAX		512
+#define MUST_CHECK		__attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, first) __attribute__((format(printf, fmt, first)))
 
 struct err {

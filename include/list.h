@@ -2,7 +2,8 @@
  *
  *	struct list calls;                        list_init(&calls);
  *	struct call { struct list link; ... };    list_append(&calls, &c->link);
- *	list_for_each(&calls, it) { struct call *c = LIST_ENTRY(it, struct call, link); }
+ *	list_for_each(&calls, it)
+ *		call_print(LIST_ENTRY(it, struct call, link));
  */
 #ifndef INTERACTD_LIST_H
 #define INTERACTD_LIST_H
@@ -15,7 +16,7 @@ struct list {
 };
 
 #define LIST_ENTRY(ptr, type, member)                                                  \
-	((type *)(void *)((char *)(ptr) - offsetof(type, member)))
+	((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 #define list_for_each(head, it)                                                        \
 	for (struct list *it = (head)->next; it != (head); it = it->next)
 /* The current entry may be removed (or freed) inside the body. */

@@ -5,8 +5,8 @@
  * and full numbers appear at debug only. Control characters, and bytes that are not
  * UTF-8, are escaped; a line is cut at 2 KiB. errno is preserved.
  *
- * `who` names the object, e.g. "channel pbx-main" or "pg 2"; NULL for the daemon itself.
- * Under systemd (JOURNAL_STREAM set and matching stderr) lines start with "<N>"
+ * `who` names the object, e.g. "channel pbx-main" or "pg 2"; NULL for the daemon
+ * itself. Under systemd (JOURNAL_STREAM set and matching stderr) lines start with "<N>"
  * (sd-daemon(3)); otherwise with a UTC time and the level's name. Thread-safe. */
 #ifndef INTERACTD_LOG_H
 #define INTERACTD_LOG_H
@@ -24,13 +24,13 @@ int log_level_parse(const char *name);
 
 void log_line(enum log_level, const char *who, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* As log_line with ": strerror(errno)" appended. */
-void log_line_errno(enum log_level, const char *who, const char *fmt, ...)
-	PRINTF_LIKE(3, 4);
-#define log_error(who, ...) log_line_errno(LOG_LVL_ERROR, who, __VA_ARGS__)
+void
+log_line_errno(enum log_level, const char *who, const char *fmt, ...) PRINTF_LIKE(3, 4);
+#define log_error(who, ...)  log_line_errno(LOG_LVL_ERROR, who, __VA_ARGS__)
 #define log_errorx(who, ...) log_line(LOG_LVL_ERROR, who, __VA_ARGS__)
-#define log_warn(who, ...) log_line_errno(LOG_LVL_WARNING, who, __VA_ARGS__)
-#define log_warnx(who, ...) log_line(LOG_LVL_WARNING, who, __VA_ARGS__)
-#define log_info(who, ...) log_line(LOG_LVL_INFO, who, __VA_ARGS__)
+#define log_warn(who, ...)   log_line_errno(LOG_LVL_WARNING, who, __VA_ARGS__)
+#define log_warnx(who, ...)  log_line(LOG_LVL_WARNING, who, __VA_ARGS__)
+#define log_info(who, ...)   log_line(LOG_LVL_INFO, who, __VA_ARGS__)
 #define log_debug(who, ...)                                                            \
 	do {                                                                           \
 		if (log_wants(LOG_LVL_DEBUG))                                          \
@@ -38,8 +38,8 @@ void log_line_errno(enum log_level, const char *who, const char *fmt, ...)
 	} while (0)
 
 /* "Once per cause, not once per line": true the first time, then at most once per
- * `every_s` seconds, with the number suppressed meanwhile in *suppressed_r. The struct is
- * zeroed by its owner and lives beside the cause's counter. */
+ * `every_s` seconds, with the number suppressed meanwhile in *suppressed_r. The struct
+ * is zeroed by its owner and lives beside the cause's counter. */
 struct log_once {
 	long long last_us;
 	unsigned long suppressed;

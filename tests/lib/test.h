@@ -3,7 +3,8 @@
  *	static void test_x(void) { CHECK_STR(f("a"), "b"); CHECK(g() == 3); }
  *	int main(void) { TEST(test_x); return test_done(); }
  *
- * A warning or error logged that nobody announced with test_expect_log fails the case. */
+ * A warning or error that is logged and was not announced with test_expect_log fails the
+ * case. */
 #ifndef INTERACTD_TEST_H
 #define INTERACTD_TEST_H
 
@@ -26,8 +27,8 @@ void test_expect_log(const char *part);
 	} while (0)
 #define CHECK_INT(got, want) test_check_int(__FILE__, __LINE__, #got, got, want)
 #define CHECK_STR(got, want) test_check_str(__FILE__, __LINE__, #got, got, want)
-void test_check_int(const char *file, int line, const char *what, int64_t got,
-	int64_t want);
+void
+test_check_int(const char *file, int line, const char *what, int64_t got, int64_t want);
 void test_check_str(const char *file, int line, const char *what, const char *got,
 	const char *want);
 
