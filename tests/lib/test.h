@@ -3,8 +3,7 @@
  *	static void test_x(void) { CHECK_STR(f("a"), "b"); CHECK(g() == 3); }
  *	int main(void) { TEST(test_x); return test_done(); }
  *
- * A warning or error that is logged and was not announced with test_expect_log fails the
- * case. */
+ * A warning or error that is logged without test_expect_log fails the case. */
 #ifndef INTERACTD_TEST_H
 #define INTERACTD_TEST_H
 
