@@ -16,11 +16,12 @@ struct stream;
 
 struct stream_opts {
 	const char *address; /* "host:port", "[v6]:port" or "unix:PATH" */
-	bool tls; /* TLS 1.2 or newer, certificate and name verified */
-	const char *tls_ca; /* PEM file; NULL = the system's */
+	bool tls;	     /* TLS 1.2 or newer, certificate and name verified */
+	const char *tls_ca;  /* PEM file; NULL = the system's */
 	bool tls_no_verify; /* tests and self-signed labs; logged once per connection */
 	unsigned connect_timeout_ms; /* name, connect and handshake together */
-	size_t max_output; /* bytes queued to a peer that does not read; past it on_down; 0 = 1 MiB */
+	size_t max_output; /* bytes queued to a peer that does not read; past it
+			      on_down; 0 = 1 MiB */
 };
 
 struct stream_callbacks {
@@ -31,11 +32,12 @@ struct stream_callbacks {
 	void (*on_down)(void *arg, const char *why); /* the stream is dead: free it */
 };
 
-/* Borrows opts and its strings until return. Returns an object, never NULL: a bad address
- * comes as on_down. */
+/* Borrows opts and its strings until return. Returns an object, never NULL: a bad
+ * address comes as on_down. */
 struct stream *stream_connect(struct loop *, const struct stream_opts *,
 	const struct stream_callbacks *, void *arg);
-/* Copies. Before on_up it is queued (within max_output); after the end it is ignored. */
+/* Copies. Before on_up it is queued (within max_output); after the end it is ignored.
+ */
 void stream_write(struct stream *, const void *data, size_t len);
 /* Until the opposite is said, no on_data is called and the peer is slowed down; nor
  * on_down for an end the peer caused, for its last data comes first. */

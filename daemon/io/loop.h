@@ -8,9 +8,9 @@ struct event_base;
 struct resolver;
 
 struct loop *loop_new(void);
-/* NULL-safe. Timers and connections made with it are freed before, and threads that post
- * to it have ended. What is still asked for by loop_free_later is freed; deferred and
- * posted functions are dropped without being called. */
+/* NULL-safe. Timers and connections made with it are freed before, and threads that
+ * post to it have ended. What is still asked for by loop_free_later is freed; deferred
+ * and posted functions are dropped without being called. */
 void loop_free(struct loop **);
 void loop_run(struct loop *); /* returns at the end of the turn that called loop_stop */
 void loop_stop(struct loop *); /* before loop_run: loop_run returns at once */

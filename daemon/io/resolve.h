@@ -15,7 +15,7 @@
 /* numeric IPv6 with a scope fits */
 #define RESOLVE_TEXT_LEN 64
 
-struct resolve; /* a question that runs */
+struct resolve;	 /* a question that runs */
 struct resolver; /* the threads of one loop */
 
 struct resolve_addr {
@@ -25,8 +25,8 @@ struct resolve_addr {
 
 /* n > 0: addresses in the order to try (RFC 6724); n = 0: none, and why (never NULL).
  * Borrowed until the callback returns. The question is gone when it is called. */
-typedef void resolve_fn(void *arg, const struct resolve_addr *addrs, size_t n,
-	const char *why);
+typedef void
+resolve_fn(void *arg, const struct resolve_addr *addrs, size_t n, const char *why);
 
 /* Asks for host ("pbx.example.net", "192.0.2.1", "2001:db8::1", "fe80::1%eth0"; copied)
  * as TCP addresses with port. cb comes exactly once, never before this returns, at the

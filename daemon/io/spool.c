@@ -377,8 +377,7 @@ replay_segment(struct replay *r, const struct spool_segment *g)
 	return more;
 }
 
-/* The first segment after `after` which may hold seq; the list may have changed since.
- */
+/* The first segment after `after` which may hold seq. */
 static struct spool_segment *
 segment_find(struct spool *s, uint64_t seq, uint64_t after)
 {

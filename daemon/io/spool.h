@@ -5,14 +5,19 @@
  * preallocated segments named by their first sequence; a record is length, sequence,
  * CRC-32C, payload. An append is in the file (survives the process) when the call
  * returns; it is on the disk (survives the machine) soon after: a thread groups
- * fdatasync calls. A torn last record is cut off at open; anything else damaged is moved
- * to DIR/NAME/damaged/ and reported, never skipped silently. A segment is deleted when
- * all its records are below the checkpoint.
+ * fdatasync calls. A torn last record is cut off at open; anything else damaged is
+ * copied to DIR/NAME/damaged/SEGMENT.OFFSET and reported once, never skipped silently;
+ * the good records before and after it are replayed. A segment is deleted when all its
+ * records are below the checkpoint.
  *
  * When full (max_bytes of records not yet released): the oldest segment is set aside to
  * damaged/-like "overflow/" and counted loudly, because live events are worth more than
- * old ones; dropped_r of spool_stats tells how many records that was. When the disk is
- * full or fails, append returns -1 once per record and the caller goes on without. */
+ * old ones; `dropped` of spool_stats tells how many records that was. damaged/ and
+ * overflow/ keep at most max_bytes each. When the disk is full or fails, append returns
+ * -1 once per record and the caller goes on without; the disk is tried again once a
+ * second. After a failed fdatasync that file is never synced again (the kernel may have
+ * dropped its pages): a new segment begins, write_error tells, and synced_seq stays
+ * below those records until they are released. All calls from the loop's thread. */
 #ifndef INTERACTD_IO_SPOOL_H
 #define INTERACTD_IO_SPOOL_H
 
@@ -25,8 +30,8 @@
 struct spool;
 
 struct spool_opts {
-	const char *dir; /* made if missing, mode 0700 */
-	const char *name; /* [A-Za-z0-9._-]+ */
+	const char *dir;       /* made if missing, mode 0700 */
+	const char *name;      /* [A-Za-z0-9._-]+ */
 	int64_t segment_bytes; /* 8 MiB suits */
 	int64_t max_bytes;
 	bool sync; /* false: tests that do not pay for fdatasync */
@@ -38,23 +43,29 @@ struct spool_stats {
 	uint64_t first_seq, last_seq; /* held; first > last = empty */
 	uint64_t synced_seq;
 	int64_t bytes; /* of segments on disk */
-	uint64_t appended, dropped, damaged, write_errors; /* since open; damaged in files */
-	const char *write_error; /* the current reason appends fail, or NULL */
+	/* Since open; damaged counts the pieces set aside. */
+	uint64_t appended, dropped, damaged, write_errors;
+	/* Why appends fail or do not reach the disk; NULL if all is well. */
+	const char *write_error;
 };
 
 /* Sequences go on where the files end; from 1 in an empty directory, or from
- * min_next_seq (checkpoint + 1) if that is higher: the directory was lost. */
-struct spool *spool_open(struct loop *, const struct spool_opts *, uint64_t min_next_seq,
-	struct err *);
+ * min_next_seq (checkpoint + 1) if that is higher: the directory was lost. One opener
+ * at a time (flock on DIR/NAME/lock). Reads the last segment, so it may take some 10
+ * ms. Returns NULL and err on failure. loop may be NULL. */
+struct spool *spool_open(
+	struct loop *, const struct spool_opts *, uint64_t min_next_seq, struct err *);
 void spool_close(struct spool **); /* syncs */
 /* Returns 0 and the record's sequence. */
 int spool_append(struct spool *, const void *data, size_t len, uint64_t *seq_r,
 	struct err *) MUST_CHECK;
 /* Every record with seq >= from, in order; fn returns false to stop. data is borrowed.
- * Returns how many were given; *gap_r = sequences missing in between. */
+ * Returns how many were given; *gap_r = sequences missing in [from, the end), or up to
+ * where fn stopped. fn may append (not replayed now) and release, not replay or close.
+ */
 typedef bool spool_record_fn(void *arg, uint64_t seq, const void *data, size_t len);
-uint64_t spool_replay(struct spool *, uint64_t from, spool_record_fn *, void *arg,
-	uint64_t *gap_r);
+uint64_t spool_replay(
+	struct spool *, uint64_t from, spool_record_fn *, void *arg, uint64_t *gap_r);
 /* All records with seq <= upto are committed elsewhere: whole segments go. */
 void spool_release(struct spool *, uint64_t upto);
 void spool_get_stats(const struct spool *, struct spool_stats *);

@@ -75,23 +75,24 @@ spool_aside_damage(
 {
 	char copy[ASIDE_NAME_LEN];
 	int dir = aside_open(s, "damaged");
-	int fd = -1, error = errno;
+	int fd = -1;
 
 	snprintf(copy, sizeof(copy), "%s.%zu", name, off);
-	if (dir >= 0) {
-		fd = openat(dir, copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		error = errno;
-		if (fd >= 0)
-			aside_trim(s, "damaged", dir, (int64_t)len);
+	if (dir >= 0 && faccessat(dir, copy, F_OK, 0) == 0) {
 		close(dir);
-	}
-	if (fd < 0 && error == EEXIST)
 		return false;
+	}
+	if (dir >= 0) {
+		aside_trim(s, "damaged", dir, (int64_t)len);
+		fd = openat(dir, copy, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
 	if (fd < 0 || write(fd, data, len) != (ssize_t)len)
 		log_warn(s->who, "cannot keep %zu damaged bytes in damaged/%s", len,
 			copy);
 	if (fd >= 0)
 		close(fd);
+	if (dir >= 0)
+		close(dir);
 	return true;
 }
 
