@@ -22,6 +22,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -138,25 +139,26 @@ conn_linger(struct http_conn *c)
 void
 http_conn_flush_now(struct http_conn *c)
 {
+	/* The output's front is frozen to all but the bufferevent: looked at, not
+	 * taken. */
 	struct evbuffer *out = bufferevent_get_output(c->bev);
 	SSL *ssl = bufferevent_openssl_get_ssl(c->bev);
-	size_t len = evbuffer_get_length(out);
-	char *copy;
-	ssize_t ignored;
+	struct evbuffer_iovec v[16];
+	int n = evbuffer_peek(out, -1, NULL, v, (int)ARRAY_LEN(v));
 
-	if (!len)
-		return;
-	copy = xmalloc(len);
-	evbuffer_copyout(out, copy, len);
-	if (!ssl)
-		ignored = send(bufferevent_getfd(c->bev), copy, len,
-			MSG_DONTWAIT | MSG_NOSIGNAL);
-	else
-		ignored =
-			SSL_is_init_finished(ssl) ? SSL_write(ssl, copy, (int)len) : 0;
-	(void)ignored;
+	if (n > (int)ARRAY_LEN(v))
+		n = (int)ARRAY_LEN(v);
+	for (int i = 0; i < n; i++) {
+		ssize_t sent = 0;
+		if (!ssl)
+			sent = send(bufferevent_getfd(c->bev), v[i].iov_base,
+				v[i].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		else if (SSL_is_init_finished(ssl) && v[i].iov_len <= INT_MAX)
+			sent = SSL_write(ssl, v[i].iov_base, (int)v[i].iov_len);
+		if (sent != (ssize_t)v[i].iov_len)
+			break;
+	}
 	ERR_clear_error();
-	mem_free(copy);
 }
 
 void
