@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sodium.h>
 #include <systemd/sd-daemon.h>
 
 #define CLOSE_CHANNELS_MS 2500
@@ -527,6 +528,8 @@ app_run(const char *conf_path, struct conf *conf)
 	const struct daemon_settings *s = conf_values(conf, "daemon");
 	log_init((enum log_level)s->log_level);
 	log_info(NULL, "interactd " INTERACTD_VERSION " starts with %s", conf_path);
+	if (sodium_init() < 0)
+		return 1;
 	app.started_us = clock_wall_us();
 	app.loop = loop_new();
 	make_tenants(&app);

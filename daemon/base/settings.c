@@ -10,6 +10,7 @@
 #include <mem.h>
 #include <str.h>
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -168,7 +169,9 @@ const struct channel_ops *
 settings_driver(const struct conf_section *s)
 {
 	const struct channel_settings *values = s->values;
-	return settings_driver_named(values->driver);
+	const struct channel_ops *ops = settings_driver_named(values->driver);
+	assert(ops); /* extend_by_driver has seen it */
+	return ops;
 }
 
 static bool
