@@ -8,6 +8,7 @@
 #define INTERACTD_IO_REDIS_H
 
 #include <conf.h>
+#include <err.h>
 #include <loop.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,12 @@ struct redis_opts {
 	void *arg;
 };
 
+/* Says whether an address is one; names are not looked up. */
+int redis_check_address(const char *address, struct err *) MUST_CHECK;
+/* Copies what opts points at. Sentinels are asked without a password. */
 struct redis *redis_open(struct loop *, const struct redis_opts *);
+/* Callbacks of what is pending run, with NULL, before this returns. Subscriptions and
+ * scripts end here, but are freed by their owners, before or after. */
 void redis_close(struct redis **);
 bool redis_is_up(const struct redis *);
 const char *redis_down_reason(const struct redis *, int64_t *since_us_r); /* "" if up */
@@ -36,7 +42,8 @@ typedef void redis_reply_fn(void *arg, const struct redis_reply *); /* NULL = lo
 void redis_command(struct redis *, int n, const char *const *argv, const size_t *lens,
 	redis_reply_fn *cb, void *arg);
 /* A Lua script by its text: EVALSHA, and once EVAL when the server does not know it.
- * script is borrowed for the process's life. */
+ * script is borrowed for the process's life. Order among commands holds unless somebody
+ * flushes the server's scripts. */
 struct redis_script;
 struct redis_script *redis_script_new(struct redis *, const char *lua);
 void redis_script_free(struct redis_script **);
@@ -56,6 +63,10 @@ struct redis_sub;
 typedef void redis_message_fn(void *arg, const char *message, size_t len);
 struct redis_sub *redis_subscribe(struct redis *, const char *channel,
 	redis_message_fn *, void (*on_gap)(void *arg), void *arg);
+/* To be told once when the subscription is in force: from then on no message is missed
+ * without on_gap. Call it right after redis_subscribe. */
+void redis_sub_on_ready(struct redis_sub *, void (*on_ready)(void *arg));
+/* Also inside its own callbacks; none comes after it. */
 void redis_unsubscribe(struct redis_sub **);
 
 #endif
