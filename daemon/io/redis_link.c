@@ -236,15 +236,16 @@ reply_cb(redisAsyncContext *ac, void *reply, void *privdata)
 		link_on_reply(l, reply);
 }
 
+/* The events are gone already, and the context follows. */
 static void
 disconnect_cb(const redisAsyncContext *ac, int status)
 {
 	struct handle *h = ac->data;
 
 	(void)status;
+	h->ac = NULL;
 	if (h->link)
 		link_down(h->link, context_error(ac));
-	h->ac = NULL;
 }
 
 static void
