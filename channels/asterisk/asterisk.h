@@ -73,7 +73,7 @@ struct asterisk_list {
 };
 
 struct asterisk_resync {
-	bool running;
+	bool running, again; /* again: asked for while one was running */
 	struct asterisk_list lists[ASTERISK_LISTS];
 	struct loop_timer *deadline;
 	/* of the last one that ended, for status */
@@ -128,18 +128,32 @@ char *asterisk_address(const char *address);
 void asterisk_md5_key(
 	char key_r[ASTERISK_MD5_LEN], const char *challenge, const char *secret);
 
-/* ---- asterisk_session.c -----------------------------------------------------------
- */
+/* ---- asterisk_session.c -------------------------------------------------- */
 
 const char *asterisk_state_text(enum asterisk_state);
 void asterisk_session_init(struct asterisk *);
 void asterisk_session_start(struct asterisk *); /* connects, now and ever again */
 void asterisk_session_fini(struct asterisk *);	/* lets go; good for a half-built one */
+/* The only writer of a->state; starts the deadline it has. */
+void asterisk_state_set(struct asterisk *, enum asterisk_state);
+bool asterisk_is_logged_in(const struct asterisk *);
+/* Ends the connection, for a reason told to the operator, and tries again after a
+ * while; refused: after a long while, as trying again soon would not help. Nothing if
+ * there is no connection. */
+void asterisk_session_end(struct asterisk *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void
+asterisk_session_refused(struct asterisk *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Gives the core an event that has a type and a time only. */
 void asterisk_emit(struct asterisk *, enum call_event_type);
 
-/* ---- asterisk_action.c ------------------------------------------------------------
- */
+/* ---- asterisk_login.c ---------------------------------------------------- */
+
+void asterisk_login_start(struct asterisk *, const char *banner);
+void asterisk_login_answer(struct asterisk *, const struct ami_message *response);
+void asterisk_login_booted(struct asterisk *, const struct ami_message *fully_booted);
+void asterisk_login_boot_wait_over(struct asterisk *);
+
+/* ---- asterisk_action.c --------------------------------------------------- */
 
 #define ASTERISK_PENDING_MAX 1000
 
@@ -158,10 +172,10 @@ uint64_t asterisk_action_id(const struct asterisk *, const struct ami_message *)
 /* Gives a response to who waits for it; false if nobody does. */
 bool asterisk_action_answered(struct asterisk *, const struct ami_message *);
 
-/* ---- asterisk_resync.c ------------------------------------------------------------
- */
+/* ---- asterisk_resync.c --------------------------------------------------- */
 
-/* Begins a snapshot; nothing if one is running or the session is not READY. */
+/* Begins a snapshot, or another one after the one that is running; nothing if the
+ * session is not READY. */
 void asterisk_resync_start(struct asterisk *);
 /* Every event message passes here after it was translated. */
 void

@@ -58,6 +58,8 @@ resync_end(struct asterisk *a)
 	}
 	log_debug(channel_who(a->channel), "snapshot %s, %u channels",
 		r->complete ? "complete" : "incomplete", r->channels);
+	if (r->again)
+		asterisk_resync_start(a);
 }
 
 /* The only writer of a list's end. */
@@ -157,11 +159,16 @@ asterisk_resync_start(struct asterisk *a)
 {
 	struct asterisk_resync *r = &a->resync;
 
-	if (a->state != ASTERISK_READY || r->running)
+	if (a->state != ASTERISK_READY)
 		return;
+	if (r->running) {
+		r->again = true;
+		return;
+	}
 	if (!r->deadline)
 		r->deadline = loop_timer_new(channel_loop(a->channel), on_deadline, a);
 	r->running = true;
+	r->again = false;
 	asterisk_emit(a, CALL_SNAPSHOT_BEGIN);
 	for (size_t i = 0; i < ASTERISK_LISTS; i++) {
 		struct asterisk_list *l = &r->lists[i];
@@ -182,8 +189,7 @@ asterisk_resync_abort(struct asterisk *a)
 
 	if (!r->running)
 		return;
-	r->running = false;
-	r->complete = false;
+	r->running = r->again = r->complete = false;
 	loop_timer_stop(r->deadline);
 	channel_count(a->channel, "snapshots_incomplete", 1);
 }

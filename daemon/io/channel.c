@@ -92,8 +92,7 @@ call_event_name(enum call_event_type type)
 	return (unsigned)type < CALL_EVENT_TYPES ? call_event_names[type] : "UNKNOWN";
 }
 
-/* ---- Drivers ----------------------------------------------------------------------
- */
+/* ---- Drivers ------------------------------------------------------------- */
 
 const struct channel_ops *
 channel_driver_find(const char *driver)
@@ -135,8 +134,7 @@ channel_driver_check(const struct channel_ops *ops, const void *conf, struct err
 	return ops->open(NULL, conf, err);
 }
 
-/* ---- Life -------------------------------------------------------------------------
- */
+/* ---- Life ---------------------------------------------------------------- */
 
 static void
 counters_fini(struct counters *c)
@@ -362,8 +360,7 @@ channel_core_resync(struct channel *ch, struct err *err)
 	return 0;
 }
 
-/* ---- What the driver calls --------------------------------------------------------
- */
+/* ---- What the driver calls ----------------------------------------------- */
 
 void
 channel_up(struct channel *ch, const char *peer)
@@ -465,8 +462,7 @@ phone_conf_is_trunk(const struct phone_conf *conf, const char *endpoint)
 	       regexec(&conf->trunks.re, endpoint, 0, NULL, 0) == 0;
 }
 
-/* ---- What is known of one ---------------------------------------------------------
- */
+/* ---- What is known of one ------------------------------------------------ */
 
 void *
 channel_private(const struct channel *ch)

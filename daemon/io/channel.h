@@ -38,8 +38,7 @@ struct channel_sink {
 	void *arg;
 };
 
-/* ---- Drivers (channels/table.c) ---------------------------------------------------
- */
+/* ---- Drivers (channels/table.c) ------------------------------------------ */
 
 const struct channel_ops *channel_driver_find(const char *driver); /* or NULL */
 /* The `extend` of conf.h's [channel NAME] section, whose selector is `driver`. */
@@ -50,8 +49,7 @@ int channel_driver_extend(const char *driver, const struct conf_key **keys_r,
 int channel_driver_check(
 	const struct channel_ops *, const void *conf, struct err *) MUST_CHECK;
 
-/* ---- All channels -----------------------------------------------------------------
- */
+/* ---- All channels -------------------------------------------------------- */
 
 /* Copies the sink. */
 struct channel_core *channel_core_new(struct loop *, const struct channel_sink *);
@@ -82,8 +80,7 @@ typedef void channel_core_fn(void *arg, struct channel *);
 void channel_core_each(struct channel_core *, channel_core_fn *, void *arg);
 size_t channel_core_count(const struct channel_core *);
 
-/* ---- One channel ------------------------------------------------------------------
- */
+/* ---- One channel --------------------------------------------------------- */
 
 const struct channel_ops *channel_core_ops(const struct channel *);
 enum channel_state channel_core_state(const struct channel *);
