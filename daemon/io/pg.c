@@ -99,7 +99,7 @@ pg_on_conn_up(struct pg *pg)
 {
 	if (pg->n_up++ == 0) {
 		if (pg->outage_logged)
-			log_info("pg", "connected again after %.1f s",
+			log_info("pg", "connected, after %.1f s without",
 				(double)outage_ms(pg) / 1000.0);
 		else
 			log_info("pg", "connected");

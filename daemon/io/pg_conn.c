@@ -120,6 +120,11 @@ pg_conn_fail(struct pg_conn *c, const char *reason)
 	char line[256];
 
 	pg_one_line(line, sizeof(line), *c->farewell ? c->farewell : reason);
+	/* Of a session's end only the first line tells: guesses follow. Of a failed
+	 * attempt there is a line per host. */
+	size_t first = strcspn(reason, "\n");
+	if (was_up && !*c->farewell && first < strlen(line))
+		line[first] = '\0';
 	c->farewell[0] = '\0';
 	conn_reset(c);
 	conn_set_state(c, PG_CONN_DOWN);

@@ -63,6 +63,12 @@ struct redis_sub;
 typedef void redis_message_fn(void *arg, const char *message, size_t len);
 struct redis_sub *redis_subscribe(struct redis *, const char *channel,
 	redis_message_fn *, void (*on_gap)(void *arg), void *arg);
+/* The same for a glob pattern (PSUBSCRIBE); `channel` is the one the message came on,
+ * borrowed too. Answered as a struct redis_sub: what follows holds for both. */
+typedef void redis_pattern_fn(
+	void *arg, const char *channel, const char *message, size_t len);
+struct redis_sub *redis_psubscribe(struct redis *, const char *pattern,
+	redis_pattern_fn *, void (*on_gap)(void *arg), void *arg);
 /* To be told once when the subscription is in force: from then on no message is missed
  * without on_gap. Call it right after redis_subscribe. */
 void redis_sub_on_ready(struct redis_sub *, void (*on_ready)(void *arg));

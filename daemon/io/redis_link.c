@@ -200,7 +200,7 @@ link_up(struct redis_link *l)
 	l->attempt = 0;
 	link_set_state(l, LINK_UP);
 	if (l->outage_logged)
-		log_info(l->who, "connected again after %.1f s",
+		log_info(l->who, "connected, after %.1f s without",
 			(double)away_ms / 1000.0);
 	else
 		log_info(l->who, "connected");

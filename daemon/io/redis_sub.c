@@ -1,4 +1,5 @@
-/* redis_sub.c - subscriptions: a link of their own, one SUBSCRIBE per channel.
+/* redis_sub.c - subscriptions: a link of their own, one SUBSCRIBE per channel, one
+ * PSUBSCRIBE per pattern. Here a pattern is a channel whose messages name theirs.
  *
  * A channel has any number of subscribers; its confirmation carries the link's epoch,
  * so that a subscriber that was in force on an earlier connection learns of the gap,
@@ -7,6 +8,10 @@
  * Callbacks may subscribe, unsubscribe and close. So a channel remembers where its
  * delivery stands (`cursor`, moved on when that subscriber leaves) and is freed at the
  * end of the turn.
+ *
+ * A channel left by its last subscriber stays until the server has confirmed that:
+ * hiredis 0.14 forgets a callback by name when an UNSUBSCRIBE is answered, even if the
+ * name was subscribed again meanwhile. So it is subscribed again only then.
  *
  * The link also subscribes to a channel of nobody's, again on every tick: in subscriber
  * mode a PING's answer does not come through hiredis 0.14, that of a SUBSCRIBE does. */
@@ -27,6 +32,8 @@
 struct channel {
 	struct redis_subs *subs;
 	char *name;
+	bool is_pattern;
+	bool leaving;	     /* UNSUBSCRIBE was sent and not yet confirmed */
 	struct list list;    /* struct redis_sub */
 	struct list *cursor; /* next to be told */
 	unsigned epoch;	     /* confirmed on this connection; 0 = never */
@@ -36,6 +43,7 @@ struct redis_sub {
 	struct list link;
 	struct channel *channel; /* NULL after redis_close */
 	redis_message_fn *fn;
+	redis_pattern_fn *pattern_fn; /* instead of fn */
 	void (*on_gap)(void *arg);
 	void (*on_ready)(void *arg);
 	void *arg;
@@ -46,6 +54,7 @@ struct redis_subs {
 	struct redis *redis;
 	struct redis_link *link;
 	struct map channels; /* name to struct channel */
+	struct map patterns; /* the same */
 	unsigned epoch;	     /* connections so far */
 	bool alive_asked;    /* and not answered */
 };
@@ -77,14 +86,19 @@ channel_next(struct channel *ch)
 	return LIST_ENTRY(it, struct redis_sub, link);
 }
 
+/* name: of the channel it came on. */
 static void
-channel_on_message(struct channel *ch, const redisReply *payload)
+channel_on_message(struct channel *ch, const char *name, const redisReply *payload)
 {
 	struct redis_sub *s;
 
 	ch->cursor = ch->list.next;
-	while ((s = channel_next(ch)))
-		s->fn(s->arg, payload->str, (size_t)payload->len);
+	while ((s = channel_next(ch))) {
+		if (s->pattern_fn)
+			s->pattern_fn(s->arg, name, payload->str, (size_t)payload->len);
+		else
+			s->fn(s->arg, payload->str, (size_t)payload->len);
+	}
 }
 
 static void
@@ -104,7 +118,46 @@ channel_on_confirmed(struct channel *ch)
 	}
 }
 
-/* ["message", channel, payload] and ["subscribe", channel, n]. */
+static struct map *
+channel_map(struct redis_subs *ss, bool is_pattern)
+{
+	return is_pattern ? &ss->patterns : &ss->channels;
+}
+
+static void
+channel_subscribe(struct channel *ch)
+{
+	subs_send(ch->subs, ch->is_pattern ? "PSUBSCRIBE" : "SUBSCRIBE", ch->name);
+}
+
+static void
+channel_free(void *arg)
+{
+	struct channel *ch = arg;
+
+	xfree(&ch->name);
+	xfree(&ch);
+}
+
+static void
+channel_forget(struct channel *ch)
+{
+	map_remove(channel_map(ch->subs, ch->is_pattern), ch->name);
+	loop_free_later(ch->subs->redis->loop, channel_free, ch);
+}
+
+static void
+channel_on_left(struct channel *ch)
+{
+	ch->leaving = false;
+	if (list_is_empty(&ch->list))
+		channel_forget(ch);
+	else
+		channel_subscribe(ch);
+}
+
+/* ["message", channel, payload], ["pmessage", pattern, channel, payload]; and
+ * ["subscribe", channel, n] with its kin, which begin with p for patterns. */
 static void
 on_push(void *arg, const struct redisReply *r)
 {
@@ -113,15 +166,19 @@ on_push(void *arg, const struct redisReply *r)
 	if (r->type != REDIS_REPLY_ARRAY || r->elements < 3 || !r->element[1]->str)
 		return;
 	const char *kind = r->element[0]->str, *name = r->element[1]->str;
-	struct channel *ch = map_find(&ss->channels, name);
-	bool confirmed = str_eq(kind, "subscribe");
+	bool is_pattern = kind[0] == 'p';
+	struct channel *ch = map_find(channel_map(ss, is_pattern), name);
+	const redisReply *last = r->element[r->elements - 1];
 
-	if (confirmed && strcmp(name, ALIVE_CHANNEL) == 0)
+	kind += is_pattern;
+	if (str_eq(kind, "subscribe") && strcmp(name, ALIVE_CHANNEL) == 0)
 		ss->alive_asked = false;
-	else if (confirmed && ch)
+	else if (ch && str_eq(kind, "subscribe") && !ch->leaving)
 		channel_on_confirmed(ch);
-	else if (ch && str_eq(kind, "message") && r->element[2]->str)
-		channel_on_message(ch, r->element[2]);
+	else if (ch && str_eq(kind, "unsubscribe") && ch->leaving)
+		channel_on_left(ch);
+	else if (ch && str_eq(kind, "message") && last->str)
+		channel_on_message(ch, r->element[is_pattern ? 2 : 1]->str, last);
 }
 
 /* --- the link --- */
@@ -129,8 +186,15 @@ on_push(void *arg, const struct redisReply *r)
 static void
 subscribe_again(const char *name, void *value, void *arg)
 {
-	(void)value;
-	subs_send(arg, "SUBSCRIBE", name);
+	struct channel *ch = value;
+
+	(void)name;
+	(void)arg;
+	ch->leaving = false;
+	if (list_is_empty(&ch->list))
+		channel_forget(ch);
+	else
+		channel_subscribe(ch);
 }
 
 static void
@@ -147,7 +211,8 @@ on_up(void *arg)
 
 	ss->epoch++;
 	alive_ask(ss);
-	map_each(&ss->channels, subscribe_again, ss);
+	map_each(&ss->channels, subscribe_again, NULL);
+	map_each(&ss->patterns, subscribe_again, NULL);
 }
 
 static void
@@ -192,6 +257,7 @@ subs_get(struct redis *r)
 	ss = xcalloc(1, sizeof(*ss));
 	ss->redis = r;
 	map_init(&ss->channels);
+	map_init(&ss->patterns);
 	ss->link = redis_link_new(r->loop, "redis subscriptions", LOG_LVL_INFO,
 		&r->target, &link_ops, ss);
 	r->subs = ss;
@@ -200,28 +266,21 @@ subs_get(struct redis *r)
 
 /* --- channels --- */
 
-static void
-channel_free(void *arg)
-{
-	struct channel *ch = arg;
-
-	xfree(&ch->name);
-	xfree(&ch);
-}
-
 static struct channel *
-channel_get(struct redis_subs *ss, const char *name)
+channel_get(struct redis_subs *ss, const char *name, bool is_pattern)
 {
-	struct channel *ch = map_find(&ss->channels, name);
+	struct map *map = channel_map(ss, is_pattern);
+	struct channel *ch = map_find(map, name);
 
 	if (ch)
 		return ch;
 	ch = xcalloc(1, sizeof(*ch));
 	ch->subs = ss;
 	ch->name = xstrdup(name);
+	ch->is_pattern = is_pattern;
 	list_init(&ch->list);
 	ch->cursor = &ch->list;
-	map_put(&ss->channels, name, ch);
+	map_put(map, name, ch);
 	return ch;
 }
 
@@ -266,11 +325,25 @@ redis_subs_free(struct redis_subs **ssp)
 		return;
 	redis_link_free(&ss->link);
 	map_each(&ss->channels, channel_close, ss);
+	map_each(&ss->patterns, channel_close, ss);
 	map_fini(&ss->channels);
+	map_fini(&ss->patterns);
 	loop_free_later(ss->redis->loop, subs_free, ss);
 }
 
 /* --- for its user --- */
+
+/* Also for a channel we have: the confirmation is what makes it ready. */
+static void
+sub_enter(struct redis_sub *s, struct redis *r, const char *name, bool is_pattern)
+{
+	if (r->closed)
+		return;
+	s->channel = channel_get(subs_get(r), name, is_pattern);
+	list_append(&s->channel->list, &s->link);
+	if (!s->channel->leaving)
+		channel_subscribe(s->channel);
+}
 
 struct redis_sub *
 redis_subscribe(struct redis *r, const char *channel, redis_message_fn *fn,
@@ -281,12 +354,20 @@ redis_subscribe(struct redis *r, const char *channel, redis_message_fn *fn,
 	s->fn = fn;
 	s->on_gap = on_gap;
 	s->arg = arg;
-	if (r->closed)
-		return s;
-	s->channel = channel_get(subs_get(r), channel);
-	list_append(&s->channel->list, &s->link);
-	/* Also for a channel we have: the confirmation is what makes it ready. */
-	subs_send(r->subs, "SUBSCRIBE", channel);
+	sub_enter(s, r, channel, false);
+	return s;
+}
+
+struct redis_sub *
+redis_psubscribe(struct redis *r, const char *pattern, redis_pattern_fn *fn,
+	void (*on_gap)(void *arg), void *arg)
+{
+	struct redis_sub *s = xcalloc(1, sizeof(*s));
+
+	s->pattern_fn = fn;
+	s->on_gap = on_gap;
+	s->arg = arg;
+	sub_enter(s, r, pattern, true);
 	return s;
 }
 
@@ -294,6 +375,22 @@ void
 redis_sub_on_ready(struct redis_sub *s, void (*on_ready)(void *arg))
 {
 	s->on_ready = on_ready;
+}
+
+/* The last subscriber has gone. */
+static void
+channel_leave(struct channel *ch)
+{
+	struct redis_subs *ss = ch->subs;
+
+	if (ch->leaving)
+		return; /* its confirmation is under way */
+	if (!redis_link_is_up(ss->link)) {
+		channel_forget(ch);
+		return;
+	}
+	ch->leaving = true;
+	subs_send(ss, ch->is_pattern ? "PUNSUBSCRIBE" : "UNSUBSCRIBE", ch->name);
 }
 
 void
@@ -304,13 +401,9 @@ redis_unsubscribe(struct redis_sub **sp)
 
 	*sp = NULL;
 	if (ch) {
-		struct redis_subs *ss = ch->subs;
 		sub_leave(s);
-		if (list_is_empty(&ch->list)) {
-			subs_send(ss, "UNSUBSCRIBE", ch->name);
-			map_remove(&ss->channels, ch->name);
-			loop_free_later(ss->redis->loop, channel_free, ch);
-		}
+		if (list_is_empty(&ch->list))
+			channel_leave(ch);
 	}
 	xfree(&s);
 }

@@ -7,6 +7,7 @@
 #include <mem.h>
 #include <str.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -737,6 +738,33 @@ test_connection_lost_among_others(void)
 	env_end(&e);
 }
 
+/* A backend that does not even take the cancel is left behind after 2 s. */
+static void
+test_hung_backend_is_replaced(void)
+{
+	struct env e;
+	struct got pid, hung, behind;
+
+	env_start(&e, conninfo, 1, 100);
+	run(&e, unit(&e, "backend"), 5000, &pid);
+	CHECK_INT(kill((pid_t)pid.number, SIGSTOP), 0);
+	memset(&hung, 0, sizeof(hung));
+	memset(&behind, 0, sizeof(behind));
+	struct pg_unit *u = unit(&e, "settings"), *v = unit(&e, "settings");
+	submit(&u, 300, &hung);
+	submit(&v, 20000, &behind);
+	until(&e, &hung.calls, 1);
+	CHECK_INT(hung.status, PG_TIMEOUT);
+	test_expect_log("did not answer a cancelled statement");
+	until(&e, &behind.calls, 1);
+	CHECK_INT(behind.status, PG_LOST);
+	CHECK_INT(hung.calls, 1);
+	run(&e, unit(&e, "settings"), 5000, &behind);
+	CHECK_INT(behind.status, PG_OK);
+	CHECK_INT(kill((pid_t)pid.number, SIGCONT), 0);
+	env_end(&e);
+}
+
 static void
 test_full_queue_refuses(void)
 {
@@ -882,6 +910,7 @@ main(void)
 	TEST(test_unknown_name_is_said);
 	TEST(test_restart_loses_what_ran_and_keeps_what_waits);
 	TEST(test_connection_lost_among_others);
+	TEST(test_hung_backend_is_replaced);
 	TEST(test_full_queue_refuses);
 	TEST(test_close_answers_everything);
 	TEST(test_close_inside_a_callback);
