@@ -1,0 +1,173 @@
+/* lease.c - one row in `lease`, renewed every second by whoever holds it.
+ *
+ *	SEEKING -> HELD        the row became ours, with its fence
+ *	HELD -> SEEKING        somebody else's name stands in it: their fence is higher
+ *
+ * One question is under way at a time; its deadline is shorter than the time after
+ *which another may take over, so a slow answer cannot be mistaken for a fresh one.
+ *Holding goes on while the database is away: whoever would take over needs the database
+ *too. A lease closed with a question under way is freed when its answer has come. */
+#include <io/lease.h>
+
+#include <log.h>
+#include <mem.h>
+#include <str.h>
+#include <uuid.h>
+
+#include <clock.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RENEW_MS    1000
+#define DEADLINE_MS 3000
+#define HOLDER_MAX  160
+
+struct lease {
+	struct loop *loop;
+	struct pg *pg;
+	struct loop_timer *timer;
+	struct lease_callbacks callbacks;
+	void *arg;
+	int tenant_id;
+	char *name;
+	char holder[HOLDER_MAX]; /* as last seen */
+	int64_t fence;
+	bool held, asking, closed;
+};
+
+const char *
+lease_holder_name(void)
+{
+	/* Made once; forked children of tests get their own by their pid. */
+	static char name[HOLDER_MAX];
+	static pid_t of;
+	char host[64] = "localhost", word[UUID_TEXT_LEN];
+	struct uuid u;
+
+	if (of == getpid())
+		return name;
+	of = getpid();
+	gethostname(host, sizeof(host) - 1);
+	u = uuid_new(clock_wall_us());
+	uuid_format(word, &u);
+	snprintf(name, sizeof(name), "%s/%ld/%s", host, (long)of, word + 28);
+	return name;
+}
+
+static void
+lease_free(struct lease *l)
+{
+	loop_timer_free(&l->timer);
+	xfree(&l->name);
+	xfree(&l);
+}
+
+/* Somebody's name stands in the row: ours, or not. */
+static void
+lease_see(struct lease *l, const char *holder, int64_t fence)
+{
+	bool ours = !strcmp(holder, lease_holder_name());
+	bool lost = l->held && !ours, taken = ours && !l->held;
+
+	str_copy(l->holder, sizeof(l->holder), holder);
+	l->fence = fence;
+	l->held = ours;
+	if (taken) {
+		log_info(l->name, "this instance has the lease (fence %lld)",
+			(long long)fence);
+		l->callbacks.on_taken(l->arg, fence);
+	} else if (lost) {
+		log_warnx(l->name, "the lease went to %s (fence %lld)", holder,
+			(long long)fence);
+		if (l->callbacks.on_lost)
+			l->callbacks.on_lost(l->arg, holder);
+	}
+}
+
+static void
+on_taken_answer(void *arg, const struct pg_answer *a)
+{
+	struct lease *l = arg;
+
+	l->asking = false;
+	if (l->closed) {
+		lease_free(l);
+		return;
+	}
+	loop_timer_start(l->timer, RENEW_MS);
+	if (a->status == PG_OK && pg_rows(a, 0))
+		lease_see(l, pg_text(a, 0, 0, 0), pg_int(a, 0, 0, 1));
+	else if (a->status != PG_OK)
+		log_debug(l->name, "asking for the lease: %s", a->message);
+}
+
+static struct pg_unit *
+lease_unit(struct lease *l, const char *statement)
+{
+	struct pg_unit *u = pg_unit_new(l->pg);
+
+	pg_add(u, statement);
+	pg_param_int(u, l->tenant_id);
+	pg_param_text(u, l->name);
+	pg_param_text(u, lease_holder_name());
+	return u;
+}
+
+static void
+lease_ask(void *arg)
+{
+	struct lease *l = arg;
+	struct pg_unit *u = lease_unit(l, "lease_take");
+
+	l->asking = true;
+	pg_submit(&u, DEADLINE_MS, on_taken_answer, l);
+}
+
+struct lease *
+lease_open(struct loop *loop, struct pg *pg, int tenant_id, const char *name,
+	const struct lease_callbacks *callbacks, void *arg)
+{
+	struct lease *l = xcalloc(1, sizeof(*l));
+
+	l->loop = loop;
+	l->pg = pg;
+	l->tenant_id = tenant_id;
+	l->name = xstrdup(name);
+	l->callbacks = *callbacks;
+	l->arg = arg;
+	l->timer = loop_timer_new(loop, lease_ask, l);
+	lease_ask(l);
+	return l;
+}
+
+bool
+lease_is_held(const struct lease *l)
+{
+	return l && l->held;
+}
+
+const char *
+lease_current_holder(const struct lease *l)
+{
+	return l->holder;
+}
+
+void
+lease_close(struct lease **lp)
+{
+	struct lease *l = *lp;
+
+	*lp = NULL;
+	if (!l)
+		return;
+	if (l->held && pg_is_up(l->pg)) {
+		struct pg_unit *u = lease_unit(l, "lease_give_back");
+
+		pg_submit(&u, DEADLINE_MS, NULL, NULL);
+	}
+	l->closed = true;
+	loop_timer_stop(l->timer);
+	if (!l->asking)
+		lease_free(l);
+}

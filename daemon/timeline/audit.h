@@ -1,0 +1,14 @@
+/* audit.h - reading who changed what. Writing happens beside each change, in its
+ * transaction (audit_add of conf/sql/001-base.sql): field names and ids, never values. */
+#ifndef INTERACTD_TIMELINE_AUDIT_H
+#define INTERACTD_TIMELINE_AUDIT_H
+
+#include <people/store.h>
+
+/* {"items":[{"id","at","actor","role","action","object":{"kind","id"},"fields":[…]}],
+ * "next"}, newest first. before: the previous page's "next", or NULL. object: "kind:id" or
+ * an id alone, NULL = everything. */
+void audit_list(struct store *, const struct tenant *, unsigned limit, const char *before,
+	const char *object, store_answer_fn *, void *arg);
+
+#endif
