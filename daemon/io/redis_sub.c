@@ -9,9 +9,9 @@
  * delivery stands (`cursor`, moved on when that subscriber leaves) and is freed at the
  * end of the turn.
  *
- * A channel left by its last subscriber stays until the server has confirmed that:
- * hiredis 0.14 forgets a callback by name when an UNSUBSCRIBE is answered, even if the
- * name was subscribed again meanwhile. So it is subscribed again only then.
+ * A channel left by its last subscriber stays until the server has confirmed that, and
+ * is subscribed again only then if somebody has come meanwhile: so no confirmation of
+ * before is taken for theirs, and what is `ready` is in force.
  *
  * The link also subscribes to a channel of nobody's, again on every tick: in subscriber
  * mode a PING's answer does not come through hiredis 0.14, that of a SUBSCRIBE does. */

@@ -171,8 +171,7 @@ test_pattern_survives_restart_and_tells_of_the_gap(void)
 	env_end(&e);
 }
 
-/* hiredis forgot the new callback when the UNSUBSCRIBE before it was answered: whoever
- * came within that round trip never heard anything. */
+/* Whoever comes within that round trip is told ready by their own confirmation. */
 static void
 test_name_taken_again_before_its_unsubscribe_is_answered(void)
 {
