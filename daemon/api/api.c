@@ -40,6 +40,7 @@ static const struct route routes[] = {
 	{"PATCH /v1/agents/{}", ROLES_LEAD, true, route_agent_patch},
 	{"GET /v1/agents/{}/pops", ROLES_ALL, false, route_agent_pops},
 	{"GET /v1/agents/{}/stream", ROLES_ALL, false, route_agent_stream},
+	{"GET /v1/pops/stream", ROLES_ALL & ~ROLE_AGENT, false, route_pop_stream},
 	{"POST /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_create},
 	{"GET /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_list},
 	{"DELETE /v1/agents/{}/tokens/{}", ROLES_LEAD_INTEGRATION, true,
@@ -121,4 +122,10 @@ const char *
 api_route_nth(size_t n)
 {
 	return n < ARRAY_LEN(routes) ? routes[n].pattern : NULL;
+}
+
+unsigned
+api_route_roles(size_t n)
+{
+	return n < ARRAY_LEN(routes) ? routes[n].roles : 0;
 }

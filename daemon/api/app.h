@@ -68,5 +68,7 @@ struct api *api_new(struct app *);
 void api_free(struct api **);
 /* "GET /v1/…" of the n-th route, NULL past the end: for tests and documentation. */
 const char *api_route_nth(size_t n);
+/* Who may call it, as bits of api/caller.h; 0 past the end. */
+unsigned api_route_roles(size_t n);
 
 #endif

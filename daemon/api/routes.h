@@ -5,22 +5,20 @@
 #include <http.h>
 
 /* arg is the struct app. */
-#define ROUTE_HANDLERS(H)                                                               \
-	H(route_healthz)                                                                \
-	H(route_readyz) H(route_metrics) H(route_status) H(route_openapi) H(            \
-		route_contact_create) H(route_contact_list) H(route_contact_get)        \
-		H(route_contact_patch) H(route_contact_timeline) H(                     \
-			route_interaction_create) H(route_interaction_get)              \
-			H(route_calls) H(route_agent_list) H(route_agent_create) H(     \
-				route_agent_get) H(route_agent_patch)                   \
-				H(route_agent_pops) H(route_agent_stream) H(            \
-					route_token_create) H(route_token_list)         \
-					H(route_token_revoke) H(route_ticket_create) H( \
-						route_key_create) H(route_key_list)     \
-						H(route_key_revoke) H(route_audit) H(   \
-							route_quarantine_list)          \
-							H(route_quarantine_retry) H(    \
-								route_channel_resync)
+/* clang-format off */
+#define ROUTE_HANDLERS(H) \
+	H(route_healthz) H(route_readyz) H(route_metrics) H(route_status) \
+	H(route_openapi) H(route_contact_create) H(route_contact_list) \
+	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
+	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
+	H(route_agent_list) H(route_agent_create) H(route_agent_get) \
+	H(route_agent_patch) H(route_agent_pops) H(route_agent_stream) \
+	H(route_pop_stream) H(route_token_create) H(route_token_list) \
+	H(route_token_revoke) H(route_ticket_create) H(route_key_create) \
+	H(route_key_list) H(route_key_revoke) H(route_audit) \
+	H(route_quarantine_list) H(route_quarantine_retry) \
+	H(route_channel_resync)
+/* clang-format on */
 
 #define H(name) http_handler_fn name;
 ROUTE_HANDLERS(H)
