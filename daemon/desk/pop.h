@@ -34,6 +34,8 @@ struct pops *pops_new(struct store *, struct redis *, const struct pops_opts *);
 /* Leaves open pops open in Redis: the next daemon compares (pops_adopt). */
 void pops_free(struct pops **);
 void pops_set_timeout(struct pops *, unsigned pop_timeout_ms);
+/* From redis_opts.on_state: nothing waits for the next look (100 ms) then. */
+void pops_on_redis(struct pops *, bool up);
 
 /* What all pops of an interaction say; strings borrowed until return (copied). */
 struct subject_info {
