@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 
 struct work {
 	pthread_mutex_t lock;
@@ -33,7 +34,12 @@ work_on_end(void *arg)
 {
 	struct work *w = arg;
 
-	if (w->loop)
+	/* The thread that posted this may still hold the lock: it must be out of it
+	 * before the work is freed. */
+	pthread_mutex_lock(&w->lock);
+	bool cancelled = !w->loop;
+	pthread_mutex_unlock(&w->lock);
+	if (!cancelled)
 		w->done(w->arg, w->job);
 	work_free(w);
 }
