@@ -38,6 +38,12 @@ struct tracker_observer {
 	/* The call waits in leg->queue (a queue pop), or does not any more (leg->state is
 	 * LEG_ENDED, result answered, caller_hangup, no_answer or reassigned). */
 	void (*queue_changed)(void *arg, struct call *, struct call_leg *);
+
+	/* May be NULL. A call that was told ended because we had lost sight of it did end,
+	 * only later: times, talk and disposition are now the true ones. Its `user` is NULL
+	 * (the call was given up at call_ended), its id the same, its legs are not told
+	 * again. Freed after. */
+	void (*call_corrected)(void *arg, struct call *);
 };
 
 /* How endpoints become agents: the directory's answer, beside the channel's pattern. */

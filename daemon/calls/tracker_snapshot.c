@@ -1,0 +1,182 @@
+/* tracker_snapshot.c - comparing with the phone system's own list, and losing channels.
+ *
+ * An item of a snapshot is a fact like any other; what was not known begins, as
+ * `recovered`. A channel that the list does not name and that has been silent since the
+ * list was begun is missing: MISSING_WAIT_US later it is gone, unless its true ending
+ * comes first. The last moment at which it was surely there is its last event, or the
+ * moment when we stopped hearing the phone system. */
+#include <calls/tracker_priv.h>
+
+#include <str.h>
+
+static int64_t
+last_known(const struct tracker *t, const struct chan *c)
+{
+	return t->link_lost_us > c->last_us ? t->link_lost_us : c->last_us;
+}
+
+static void
+mark_missing(struct tracker *t, struct chan *c)
+{
+	if (c->missing_due_us)
+		return;
+	c->missing_due_us = t->now_us + MISSING_WAIT_US;
+	c->missing_last_us = last_known(t, c);
+	chan_touch(t, c);
+}
+
+void
+snapshot_lost(struct tracker *t, struct chan *c)
+{
+	int64_t at_us = c->missing_due_us ? c->missing_last_us : last_known(t, c);
+
+	c->vanished = true;
+	if (c->group->call && c->group->call->customer == c)
+		c->group->call->lost = true;
+	chan_gone(t, c, at_us);
+}
+
+/* Beyond the bound the channel that has been silent longest is given up. */
+void
+snapshot_overflow(struct tracker *t)
+{
+	struct chan *oldest;
+
+	if (t->stats.channels < t->max_channels || list_is_empty(&t->lru))
+		return;
+	oldest = LIST_ENTRY(t->lru.next, struct chan, lru_link);
+	t->stats.overflowed++;
+	snapshot_lost(t, oldest);
+}
+
+static void
+on_begin(struct tracker *t)
+{
+	t->snapshot++;
+	t->snapshot_begin_no = t->event_no;
+	t->in_snapshot = true;
+}
+
+static void
+on_item(struct tracker *t, const struct call_event *ev)
+{
+	bool known = chan_find(t, ev->boot, ev->uid) != NULL;
+	struct chan *c = chan_upsert(t, ev);
+	bool stale;
+
+	if (!c)
+		return;
+	/* What events said since the list was begun is newer than the list. */
+	stale = known && c->last_event >= t->snapshot_begin_no && t->in_snapshot;
+	c->snapshot = t->snapshot;
+	if (!known || !c->group->rooted) {
+		c->group->recovered = true;
+		c->group->rooted = true;
+		if (ev->age_ms > 0 && t->now_us - ev->age_ms * 1000 < c->group->at_us)
+			c->group->at_us = t->now_us - ev->age_ms * 1000;
+		if (ev->linked)
+			c->outgoing = !str_eq(ev->linked, ev->uid) ||
+				      ev->flags & CALL_OUTGOING;
+	}
+	chan_update(t, c, ev);
+	if (stale)
+		return;
+	if (ev->bridge && *ev->bridge)
+		chan_enter(t, c, ev->bridge, ev->flags & CALL_PARKING_BRIDGE);
+	else
+		chan_leave(t, c);
+}
+
+static void
+on_waiting(struct tracker *t, const struct call_event *ev)
+{
+	struct chan *c = chan_find(t, ev->boot, ev->uid);
+
+	if (!c || !ev->queue)
+		return;
+	c->snapshot_waiting = true;
+	queue_joined(t, c, ev->queue, t->now_us - ev->age_ms * 1000);
+}
+
+static void
+on_parked(struct tracker *t, const struct call_event *ev)
+{
+	struct chan *c = chan_find(t, ev->boot, ev->uid);
+
+	if (!c)
+		return;
+	c->snapshot_parked = true;
+	if (c->bridge)
+		c->bridge->parking = true;
+	park_set(t, c, true);
+}
+
+/* What a channel did while nobody listened: left its queue, was fetched. */
+static void
+compare(struct tracker *t, struct chan *c)
+{
+	if (c->group->recovered)
+		chan_touch(t, c);
+	if (c->last_event >= t->snapshot_begin_no)
+		return;
+	if (c->snapshot != t->snapshot) {
+		mark_missing(t, c);
+		return;
+	}
+	if (c->queue && !c->queue_left_us && !c->snapshot_waiting) {
+		c->queue_left_us = last_known(t, c);
+		chan_touch(t, c);
+	}
+	if (c->parked && !c->snapshot_parked)
+		park_set(t, c, false);
+}
+
+static void
+on_end(struct tracker *t)
+{
+	if (!t->in_snapshot)
+		return;
+	t->in_snapshot = false;
+	list_for_each (&t->lru, it) {
+		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
+		compare(t, c);
+		c->snapshot_waiting = c->snapshot_parked = false;
+	}
+	t->link_lost_us = 0;
+}
+
+/* It stops, or has started anew: nothing that was there is there any more. */
+static void
+on_stopped(struct tracker *t)
+{
+	list_for_each (&t->lru, it) {
+		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
+		c->shutdown = true;
+		mark_missing(t, c);
+	}
+	list_for_each (&t->groups_list, it) {
+		struct group *g = LIST_ENTRY(it, struct group, link);
+		if (!g->call)
+			continue;
+		g->call->shutdown = true;
+		tracker_touch(t, g);
+	}
+}
+
+void
+snapshot_apply(struct tracker *t, const struct call_event *ev)
+{
+	switch (ev->type) {
+	case CALL_SNAPSHOT_BEGIN: on_begin(t); break;
+	case CALL_SNAPSHOT_CHANNEL: on_item(t, ev); break;
+	case CALL_SNAPSHOT_WAITING: on_waiting(t, ev); break;
+	case CALL_SNAPSHOT_PARKED: on_parked(t, ev); break;
+	case CALL_SNAPSHOT_END: on_end(t); break;
+	case CALL_LINK_LOST:
+		t->in_snapshot = false;
+		t->link_lost_us = t->now_us;
+		break;
+	case CALL_SYSTEM_STOPPED: on_stopped(t); break;
+	default: break;
+	}
+}
