@@ -16,19 +16,24 @@ typedef void http_handler_fn(struct http_request *, void *arg);
 
 /* What the client sent; borrowed for the request's life. */
 const char *http_method(const struct http_request *); /* "GET" */
-const char *http_path(const struct http_request *); /* decoded, no query, begins with / */
+const char *
+http_path(const struct http_request *); /* decoded, no query, begins with / */
 /* The n-th `{…}` of the route, decoded; "" if there is none. */
 const char *http_path_arg(const struct http_request *, size_t n);
-/* A query parameter, decoded; NULL if absent. */
+/* A query parameter, decoded (valid UTF-8, "+" is a blank); NULL if absent. */
 const char *http_query(const struct http_request *, const char *name);
 /* The n-th parameter's name and value; false past the end. */
 bool http_query_nth(const struct http_request *, size_t n, const char **name_r,
 	const char **value_r);
-const char *http_header(const struct http_request *, const char *name); /* or NULL */
+/* The first field of that name (any case), or NULL. No control characters but TAB, yet
+ * any byte from 0x80 up may be in it (RFC 9110 §5.5): check before it is stored. */
+const char *http_header(const struct http_request *, const char *name);
 const char *http_body(const struct http_request *, size_t *len_r); /* ends with NUL */
 const char *http_peer(const struct http_request *); /* "127.0.0.1", "::1" or "unix" */
 /* On the operator's Unix socket: the peer's uid (SO_PEERCRED). false elsewhere. */
 bool http_peer_uid(const struct http_request *, unsigned *uid_r);
+/* The connection broke or the server ended. A client that only shut its sending side is
+ * not gone: it gets its answer. */
 bool http_is_gone(const struct http_request *);
 
 /* The answer. A header may be added any time before the answer is sent. */

@@ -23,8 +23,9 @@ struct http_opts {
 		*tls_key; /* PEM; both or neither; for the TCP listeners */
 	const struct conf_list *origins; /* allowed Origin values; "*" alone = any */
 	size_t max_header_bytes, max_body_bytes;
-	unsigned max_connections;	   /* past it, accepting pauses */
-	unsigned max_connections_per_peer; /* TCP only */
+	/* Past the first, accepting pauses (the operator's socket has 16 more); past the
+	 * second, 503. 0 = no limit. A peer is an IPv4 address or an IPv6 /64. */
+	unsigned max_connections, max_connections_per_peer;
 	unsigned header_timeout_ms, body_timeout_ms, idle_timeout_ms;
 	size_t max_output_bytes; /* queued to a slow WebSocket or SSE client; then
 				    closed */
