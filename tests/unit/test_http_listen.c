@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -228,11 +229,38 @@ test_bad_options(void)
 	loop_free(&loop);
 }
 
+/* Without descriptors accepting pauses and does not spin; then it goes on by itself. */
+static void
+test_out_of_descriptors(void)
+{
+	struct http_opts o = default_opts();
+	struct http_counters n;
+	struct rlimit old, low;
+
+	setup_with(&o);
+	struct client *c = open_client();
+	client_send(c, request, strlen(request));
+	int next = dup(0);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &old);
+	low = old;
+	low.rlim_cur = (rlim_t)next;
+	setrlimit(RLIMIT_NOFILE, &low);
+	client_run(c, 30);
+	http_get_counters(t.server, &n);
+	CHECK_INT((int64_t)n.accepted, 0);
+	setrlimit(RLIMIT_NOFILE, &old);
+	CHECK(client_wait(c, "127.0.0.1 0 0"));
+	client_free(&c);
+	teardown();
+}
+
 int
 main(void)
 {
 	TEST(test_connection_caps);
 	TEST(test_cap_holds_within_one_turn);
+	TEST(test_out_of_descriptors);
 	TEST(test_unix_socket);
 	TEST(test_stale_socket_is_replaced);
 	TEST(test_bad_options);
