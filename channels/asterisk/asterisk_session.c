@@ -323,10 +323,11 @@ on_stream_down(void *arg, const char *why)
 	struct asterisk *a = arg;
 
 	if (a->state == ASTERISK_CONNECTING)
-		asterisk_session_end(a,
-			"%s: is Asterisk running, and in manager.conf enabled = yes, "
-			"bindaddr and port right?",
-			why);
+		asterisk_session_end(a, "%s: is Asterisk running, and %s?", why,
+			a->conf->tls ? "in manager.conf tlsenable = yes, tlsbindaddr "
+				       "right? Does tls_ca know its certificate"
+				     : "in manager.conf enabled = yes, bindaddr and "
+				       "port right");
 	else if (a->state == ASTERISK_BANNER)
 		asterisk_session_refused(a,
 			"%s, before its first line: TLS on both sides or on neither? "

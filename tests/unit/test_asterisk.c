@@ -392,6 +392,25 @@ test_a_user_without_rights_still_gets_events(void)
 }
 
 static void
+test_answers_that_never_come_hold_nothing_up(void)
+{
+	struct rig r;
+
+	rig_init(&r);
+	r.conf.answer_ms = 100;
+	r.conf.boot_wait_ms = 20;
+	rig_open(&r);
+	peer_take_login(&r, BANNER);
+	UNTIL(&r, rig_is_up(&r)); /* after the time for CoreSettings is over */
+	test_expect_log("no list by CoreShowChannels (no");
+	UNTIL(&r, rig_counter(&r, "snapshots_incomplete", false));
+	CHECK(rig_is_up(&r));
+	peer_say_hangup(&r, "1795278207.8");
+	UNTIL(&r, rig_seen(&r, CALL_CHANNEL_HANGUP));
+	rig_fini(&r);
+}
+
+static void
 test_without_fully_booted_the_snapshot_waits_a_little_and_comes_again_with_it(void)
 {
 	struct rig r;
@@ -582,6 +601,7 @@ main(void)
 	TEST(test_incomplete_list_closes_nobody);
 	TEST(test_without_queues_and_parking_the_snapshot_still_ends);
 	TEST(test_a_user_without_rights_still_gets_events);
+	TEST(test_answers_that_never_come_hold_nothing_up);
 	TEST(test_without_fully_booted_the_snapshot_waits_a_little_and_comes_again_with_it);
 	TEST(test_resync_on_request);
 	TEST(test_lost_connection_is_told_made_anew_and_compared);
