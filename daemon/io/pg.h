@@ -11,7 +11,14 @@
  *
  * While no connection is up, units wait (bounded by queue_max and by their deadlines); a
  * unit whose connection broke before its answer came ends as PG_LOST: it may or may not
- * have happened, and the caller decides (our writes are idempotent). */
+ * have happened, and the caller decides (our writes are idempotent).
+ *
+ * A sent unit whose deadline passes is answered at once and cancelled; if the server does
+ * not react within 2 s, its connection is replaced (units behind it are PG_LOST). A unit
+ * that such a cancel hits by mistake was rolled back, and is run again by itself.
+ *
+ * Host names in conninfo are resolved off the loop, all their addresses are tried; those
+ * of a service file are not seen here and would block. */
 #ifndef INTERACTD_IO_PG_H
 #define INTERACTD_IO_PG_H
 
@@ -32,7 +39,8 @@ struct pg_opts {
 	unsigned queue_max; /* units waiting and running; one more fails as PG_FULL */
 	unsigned connect_timeout_ms;
 	const char *application_name;
-	void (*on_state)(void *arg, bool up); /* may be NULL: first connection up, last down */
+	void (*on_state)(
+		void *arg, bool up); /* may be NULL: first connection up, last down */
 	void *arg;
 };
 
@@ -53,7 +61,7 @@ size_t pg_backlog(const struct pg *); /* units waiting or running */
 enum pg_status {
 	PG_OK,
 	PG_ERROR, /* the server said no: see pg_result's sqlstate and message */
-	PG_LOST, /* connection broke, or pool closed: outcome unknown */
+	PG_LOST,  /* connection broke, or pool closed: outcome unknown */
 	PG_TIMEOUT, /* deadline passed; if it had been sent it is cancelled, outcome unknown */
 	PG_FULL, /* never queued */
 };
@@ -61,10 +69,10 @@ enum pg_status {
 /* What a unit gives its callback; borrowed until the callback returns. */
 struct pg_answer {
 	enum pg_status status;
-	char sqlstate[6]; /* of the statement that failed */
-	const char *message; /* primary message; never NULL */
+	char sqlstate[6];	/* of the statement that failed */
+	const char *message;	/* primary message; never NULL */
 	const char *constraint; /* violated constraint's name or "" */
-	size_t failed; /* index of the statement that failed */
+	size_t failed;		/* index of the statement that failed */
 	const void *priv;
 };
 typedef void pg_answer_fn(void *arg, const struct pg_answer *);
@@ -72,12 +80,14 @@ typedef void pg_answer_fn(void *arg, const struct pg_answer *);
 /* Rows of statement i of a unit (0-based). Text format; "" and NULL are told apart. */
 size_t pg_rows(const struct pg_answer *, size_t i);
 size_t pg_affected(const struct pg_answer *, size_t i);
-const char *pg_text(const struct pg_answer *, size_t i, size_t row, int col); /* or NULL */
+const char *
+pg_text(const struct pg_answer *, size_t i, size_t row, int col); /* or NULL */
 size_t pg_text_len(const struct pg_answer *, size_t i, size_t row, int col);
 int64_t pg_int(const struct pg_answer *, size_t i, size_t row, int col); /* NULL = 0 */
 bool pg_bool(const struct pg_answer *, size_t i, size_t row, int col);
 /* timestamptz columns must be selected as microseconds since 1970 (bigint): pg_int. */
-struct uuid pg_uuid(const struct pg_answer *, size_t i, size_t row, int col); /* or nil */
+struct uuid
+pg_uuid(const struct pg_answer *, size_t i, size_t row, int col); /* or nil */
 
 /* A unit being built: statements with their parameters, then pg_submit. */
 struct pg_unit *pg_unit_new(struct pg *);
@@ -112,6 +122,7 @@ int pg_sync_exec(struct pg_sync *, const char *sql, struct err *) MUST_CHECK;
 /* One statement with text parameters (NULL = SQL NULL). on_row may be NULL. */
 typedef void pg_row_fn(void *arg, int n, char *const *cols);
 int pg_sync_query(struct pg_sync *, const char *sql, int n_params,
-	const char *const *params, pg_row_fn *on_row, void *arg, struct err *) MUST_CHECK;
+	const char *const *params, pg_row_fn *on_row, void *arg,
+	struct err *) MUST_CHECK;
 
 #endif

@@ -19,11 +19,13 @@ struct redis_reply; /* hiredis' reply, read through the functions below */
 
 struct redis_opts {
 	const struct conf_list *addresses; /* "unix:PATH" or "host:port" */
-	const char *username, *password; /* NULL = no AUTH */
+	const char *username, *password;   /* NULL = no AUTH */
 	const char *sentinel; /* master's name: addresses are Sentinels then; or NULL */
 	unsigned command_timeout_ms;
-	unsigned max_pending; /* commands without an answer; one more is answered NULL */
-	void (*on_state)(void *arg, bool up); /* up: connected, authenticated, writable */
+	unsigned
+		max_pending; /* commands without an answer; one more is answered NULL */
+	void (*on_state)(
+		void *arg, bool up); /* up: connected, authenticated, writable */
 	void *arg;
 };
 
@@ -48,10 +50,12 @@ struct redis_script;
 struct redis_script *redis_script_new(struct redis *, const char *lua);
 void redis_script_free(struct redis_script **);
 void redis_eval(struct redis *, struct redis_script *, int n_keys, int n,
-	const char *const *keys_and_args, const size_t *lens, redis_reply_fn *cb, void *arg);
+	const char *const *keys_and_args, const size_t *lens, redis_reply_fn *cb,
+	void *arg);
 
 enum redis_type { REDIS_NIL, REDIS_STRING, REDIS_INTEGER, REDIS_ARRAY, REDIS_FAILED };
-enum redis_type redis_type(const struct redis_reply *); /* FAILED: an error reply, or NULL */
+enum redis_type
+redis_type(const struct redis_reply *); /* FAILED: an error reply, or NULL */
 const char *redis_str(const struct redis_reply *, size_t *len_r); /* "" if none */
 int64_t redis_int(const struct redis_reply *);
 size_t redis_len(const struct redis_reply *);
@@ -65,8 +69,8 @@ struct redis_sub *redis_subscribe(struct redis *, const char *channel,
 	redis_message_fn *, void (*on_gap)(void *arg), void *arg);
 /* The same for a glob pattern (PSUBSCRIBE); `channel` is the one the message came on,
  * borrowed too. Answered as a struct redis_sub: what follows holds for both. */
-typedef void redis_pattern_fn(
-	void *arg, const char *channel, const char *message, size_t len);
+typedef void
+redis_pattern_fn(void *arg, const char *channel, const char *message, size_t len);
 struct redis_sub *redis_psubscribe(struct redis *, const char *pattern,
 	redis_pattern_fn *, void (*on_gap)(void *arg), void *arg);
 /* To be told once when the subscription is in force: from then on no message is missed
