@@ -491,7 +491,9 @@ class FakeAsterisk:
         self.plays += 1
         play = Play(self, trace, speed, when, timestamps, twice, disconnect_at, lost,
                     instance, words, lossy)
-        self._call(lambda: self._task(play.run()))
+        def start():
+            play.task = self._task(play.run())
+        self._call(start)
         return play
 
     def drop_clients(self):
@@ -595,18 +597,13 @@ async def play_all(fake, traces, args):
             if args.parallel:
                 await asyncio.sleep(args.gap)
                 continue
-            await played(play)
+            await play.task
             print(f"played {trace.name}: {play.sent} messages", flush=True)
             await asyncio.sleep(args.gap)
         for play in running:
-            await played(play)
+            await play.task
         if not args.loop:
             return
-
-
-async def played(play):
-    while not play.done.is_set():
-        await asyncio.sleep(0.02)
 
 
 async def run(args):
