@@ -242,6 +242,10 @@ asterisk_login_boot_wait_over(struct asterisk *a)
 void
 asterisk_login_answer(struct asterisk *a, const struct ami_message *m)
 {
+	uint64_t id = asterisk_action_id(a, m);
+
+	if (id && id != a->last_id)
+		return;
 	if (a->state == ASTERISK_CHALLENGE)
 		challenge_answered(a, m);
 	else

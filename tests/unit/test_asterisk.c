@@ -98,6 +98,26 @@ test_the_logins_answer_may_have_any_action_id(void)
 }
 
 static void
+test_a_repeated_challenge_is_no_login(void)
+{
+	struct rig r;
+	struct action act;
+
+	rig_init(&r);
+	rig_open(&r);
+	UNTIL(&r, peer_accepted(&r));
+	peer_say(&r, BANNER);
+	act = peer_take(&r, "Challenge");
+	peer_answer(&r, &act, "Success", "Challenge: 1\r\n");
+	peer_answer(&r, &act, "Success", "Challenge: 1\r\n");
+	act = peer_take(&r, "Login");
+	test_expect_log("refuses the login");
+	peer_answer(&r, &act, "Error", "Message: Authentication failed\r\n");
+	UNTIL(&r, rig_is_down(&r));
+	rig_fini(&r);
+}
+
+static void
 test_refused_login_says_what_to_check_and_is_retried_slowly(void)
 {
 	struct rig r;
@@ -591,6 +611,7 @@ main(void)
 	TEST(test_plaintext_login_asks_for_no_challenge);
 	TEST(test_without_challenge_the_login_is_plaintext);
 	TEST(test_the_logins_answer_may_have_any_action_id);
+	TEST(test_a_repeated_challenge_is_no_login);
 	TEST(test_refused_login_says_what_to_check_and_is_retried_slowly);
 	TEST(test_banners);
 	TEST(test_endless_line_is_no_banner);
