@@ -349,6 +349,14 @@ open_http(struct app *app, struct err *err)
 }
 
 static void
+on_redis_state(void *arg, bool up)
+{
+	struct app *app = arg;
+	if (app->pops)
+		pops_on_redis(app->pops, up);
+}
+
+static void
 open_redis(struct app *app)
 {
 	const struct redis_settings *s = conf_values(app->conf, "redis");
@@ -359,6 +367,8 @@ open_redis(struct app *app)
 		.sentinel = s->sentinel,
 		.command_timeout_ms = 5000,
 		.max_pending = 100000,
+		.on_state = on_redis_state,
+		.arg = app,
 	};
 	app->redis = redis_open(app->loop, &opts);
 }

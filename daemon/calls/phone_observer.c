@@ -267,6 +267,15 @@ call_ended(void *arg, struct call *c)
 	phone_call_free(pc);
 }
 
+/* What we had lost sight of did end, later than we thought: the row is saved again. */
+static void
+call_corrected(void *arg, struct call *c)
+{
+	struct phone_call once = {.phone = arg, .call = c};
+	struct uuid nobody = {{0}};
+	save(&once, &nobody);
+}
+
 static void
 call_absorbed(void *arg, struct call *absorbed, struct call *into)
 {
@@ -357,6 +366,7 @@ const struct tracker_observer phone_observer = {
 	.call_begun = call_begun,
 	.call_changed = call_changed,
 	.call_ended = call_ended,
+	.call_corrected = call_corrected,
 	.call_absorbed = call_absorbed,
 	.leg_begun = leg_begun,
 	.leg_changed = leg_changed,
