@@ -1,0 +1,124 @@
+-- Statements of the timeline: saving, the card, pages, the audit.
+
+-- name: interactions_save
+-- One batch of the writer; see conf/sql/003-timeline.sql for the arrays.
+SELECT created, contact, contact_created
+FROM interactions_save($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+	$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+	$13::bool[], $14::text[], $15::bool[], $16::int[], $17::text[], $18::bigint[],
+	$19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::text[], $24::text[],
+	$25::bigint[], $26::bigint[], $27::bigint[], $28::uuid[], $29::bool[], $30::uuid[],
+	$31::int[], $32::uuid[], $33::text[], $34::text[], $35::text[], $36::text[],
+	$37::text[], $38::bigint[], $39::bigint[], $40::bigint[],
+	$41::int[], $42::text[], $43::bigint[])
+ORDER BY unit
+
+-- name: checkpoints_save
+SELECT checkpoints_save($1::int[], $2::text[], $3::bigint[])
+
+-- name: store_maintain
+SELECT store_maintain()
+
+-- name: quarantine_add
+INSERT INTO quarantine AS q (tenant_id, id, interaction_id, channel, kind, sqlstate, error,
+	payload)
+VALUES ($1::int, $2::uuid, $3::uuid, $4::text, $5::text, $6::text, $7::text, $8::text)
+ON CONFLICT (tenant_id, id) DO UPDATE
+SET at = now(), sqlstate = excluded.sqlstate, error = excluded.error, tries = q.tries + 1
+
+-- name: quarantine_list
+SELECT id, json_build_object('id', id, 'at', time_text(at), 'interaction', interaction_id,
+	'channel', channel, 'kind', kind, 'sqlstate', sqlstate, 'error', error,
+	'tries', tries, 'payload', payload)
+FROM quarantine
+WHERE tenant_id = $1::int AND ($2::uuid IS NULL OR id < $2::uuid)
+ORDER BY id DESC LIMIT $3::int
+
+-- name: quarantine_fetch
+-- Oldest first, as they came; a bounded number at a time.
+SELECT id, payload FROM quarantine
+WHERE tenant_id = $1::int AND ($2::uuid IS NULL OR id = $2::uuid)
+ORDER BY id LIMIT 1000
+
+-- name: quarantine_remove
+DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
+
+-- name: card
+-- Who holds an address, and the first page of the timeline if it is one contact. Rows:
+--   c  a holder (resolved; at most 10, the most trusted first), or the one
+--   i  an address of the one
+--   r  an entry of its timeline, from the covering index alone, newest first
+-- A later table of wishes adds its own tag.
+WITH held AS MATERIALIZED (
+	SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
+		min(i.first_seen) AS first_seen
+	FROM identity i
+	JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
+	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
+	GROUP BY 1),
+counted AS MATERIALIZED (
+	SELECT count(*) FILTER (WHERE trust >= 1) AS strong, count(*) AS total FROM held),
+one AS MATERIALIZED (
+	SELECT h.root, h.trust FROM held h, counted n
+	WHERE (n.strong = 1 AND h.trust >= 1) OR n.total = 1),
+member AS MATERIALIZED (
+	SELECT m.id FROM one, contact_members($1::int, one.root) m(id)),
+shown AS (
+	SELECT h.root, h.trust, h.first_seen FROM held h, counted n
+	WHERE NOT EXISTS (SELECT FROM one) AND (n.strong = 0 OR h.trust >= 1)
+	UNION ALL
+	SELECT root, trust, NULL FROM one)
+(SELECT 'c' AS tag, c.id, s.trust::int AS n, c.name AS a, c.language AS b, c.timezone AS c,
+	c.vip::text AS d, to_json(c.roles)::text AS e, c.attributes::text AS f
+	FROM shown s JOIN contact c ON c.tenant_id = $1::int AND c.id = s.root
+	ORDER BY s.trust DESC, s.first_seen, c.id LIMIT 10)
+UNION ALL
+(SELECT 'i', NULL, max(i.trust)::int, i.kind, i.value, NULL, NULL, NULL, NULL
+	FROM member m JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
+	GROUP BY i.kind, i.value ORDER BY max(i.trust) DESC, i.kind, i.value LIMIT 50)
+UNION ALL
+(SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
+	FROM member m CROSS JOIN LATERAL (
+		SELECT id, kind, direction, agent, summary, disposition, channel
+		FROM timeline
+		WHERE tenant_id = $1::int AND contact_id = m.id
+		ORDER BY id DESC LIMIT 11) t
+	WHERE $4::uuid IS NULL OR t.id <> $4::uuid
+	ORDER BY t.id DESC LIMIT 10)
+
+-- name: interaction_get
+SELECT interaction_full_json(i) FROM interaction i
+WHERE tenant_id = $1::int AND id = $2::uuid
+
+-- name: interaction_create
+SELECT state, status, json
+FROM interaction_create($1::int, $2::text, $3::text, $4::uuid, $5::uuid, $6::text, $7::text,
+	$8::bigint, $9::text, $10::text, $11::jsonb, $12::text[],
+	$13::text, $14::text, $15::text, $16::text, decode($17::text, 'hex'))
+
+-- name: timeline_contact
+SELECT contact_root($1::int, $2::uuid)
+
+-- name: timeline_page
+-- Ids from the covering index of each member, then the rows they stand for.
+SELECT p.id, interaction_json(i)
+FROM (SELECT t.id FROM contact_members($1::int, contact_root($1::int, $2::uuid)) m(id)
+	CROSS JOIN LATERAL (
+		SELECT id FROM timeline
+		WHERE tenant_id = $1::int AND contact_id = m.id AND id < $3::uuid
+			AND ($4::text IS NULL OR kind = $4::text)
+		ORDER BY id DESC LIMIT $5::int) t
+	ORDER BY t.id DESC LIMIT $5::int) p
+CROSS JOIN LATERAL (
+	SELECT * FROM interaction WHERE tenant_id = $1::int AND id = p.id) i
+ORDER BY p.id DESC
+
+-- name: audit_list
+SELECT id, json_build_object('id', id, 'at', time_text(at), 'actor', actor, 'role', role,
+	'action', action, 'object', json_build_object('kind', object_kind, 'id', object_id),
+	'fields', fields)
+FROM audit
+WHERE tenant_id = $1::int AND ($2::bigint IS NULL OR id < $2::bigint)
+	AND ($3::text IS NULL OR object_kind = $3::text)
+	AND ($4::text IS NULL OR object_id = $4::text)
+ORDER BY id DESC LIMIT $5::int
