@@ -80,7 +80,7 @@ $B/tests/fuzz/%: $B/tests/fuzz/%.o $B/libinteractd.a
 # `make check` is the whole of it on this machine; `make check-asterisk` needs a few more
 # minutes: a real Asterisk from Debian's packages, with phones.
 TRACES := build/traces/ground-truth.json
-PYTEST := python3 -m pytest -q -p no:cacheprovider tests/integration
+PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
 
 $(TRACES): tests/data/asterisk-traces.tar.xz
 	@mkdir -p build/traces
@@ -120,7 +120,7 @@ DEB_BUILD := gcc g++ pkg-config libevent-dev libhiredis-dev libpq-dev libjansson
 	libphonenumber-dev python3 xz-utils
 DEB_RUN := postgresql-15 redis-server redis-tools procps
 DEB_TEST := python3-pytest python3-psycopg2 python3-redis python3-websockets \
-	python3-aiohttp python3-jsonschema curl openssl clang clang-format libclang-rt-14-dev \
+	python3-aiohttp python3-jsonschema sip-tester curl openssl clang clang-format libclang-rt-14-dev \
 	ca-certificates
 export DEB_ALL := $(DEB_BUILD) $(DEB_RUN) $(DEB_TEST)
 deps:
