@@ -230,7 +230,7 @@ read_variables(struct ami_fields *e, const struct ami_message *m, const char *ke
 		if (!name)
 			continue;
 		e->vars[ev->n_vars++] = (struct call_var){
-			ami_variable_plain(name), ami_clean(e, eq + 1)};
+			ami_variable_plain(name), ami_unescaped(e, eq + 1)};
 	}
 }
 

@@ -217,7 +217,11 @@ begin_inbound(struct tracker *t, struct group *g, struct chan *c)
 
 	call->customer = c;
 	set_customer(call, c->number, c->display, c->withheld);
-	call_set_text(call, &call->pub.local, c->exten);
+	/* In the middle of a call the dialplan is in some macro: "s" is no number. */
+	if (!g->recovered || (c->exten && strpbrk(c->exten, "0123456789")))
+		call_set_text(call, &call->pub.local, c->exten);
+	if (c->parked) /* somebody had it, and parked it */
+		call->pub.answered_us = call->last_answer_us = t->now_us;
 	call_take_channel(t, call, c);
 }
 

@@ -501,6 +501,9 @@ chan_enter(struct tracker *t, struct chan *c, const char *id, bool parking)
 		map_put(&t->bridges, id, b);
 	}
 	b->parking |= parking;
+	b->known |= !t->listed;
+	if (b->known && !b->parking)
+		park_set(t, c, false);
 	c->bridge = b;
 	c->leg_done = false;
 	list_append(&b->chans, &c->bridge_link);

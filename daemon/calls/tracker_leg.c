@@ -365,6 +365,8 @@ look_at(struct tracker *t, struct tleg *leg)
 			v.answered = c;
 		if (c->off_us > v.off_us)
 			v.off_us = c->off_us;
+		if (!leg->pub.queue && (leg->pub.queue = xstrdup(offering_queue(t, c))))
+			leg->changed = true;
 	}
 	return v;
 }
@@ -374,6 +376,8 @@ answer(struct tracker *t, struct tcall *call, struct tleg *leg, const struct cha
 {
 	int64_t at_us = c->answered_us ? c->answered_us : t->now_us;
 
+	if (at_us < leg->pub.at_us)
+		at_us = leg->pub.at_us; /* up before, in a consultation */
 	leg->pub.answered_us = at_us;
 	leg->pub.state = LEG_TALKING;
 	leg->changed = call->changed = true;
@@ -383,11 +387,8 @@ answer(struct tracker *t, struct tcall *call, struct tleg *leg, const struct cha
 		chan_set(&leg->pub.interface, c->endpoint);
 	}
 	call->last_answer_us = at_us;
-	if (!call->pub.answered_us) {
+	if (!call->pub.answered_us)
 		call->pub.answered_us = at_us;
-		if (leg->pub.type == LEG_TALK && leg->pub.at_us > at_us)
-			leg->pub.at_us = at_us;
-	}
 	if (leg->pub.agent)
 		call_set_text(call, &call->pub.agent, leg->pub.agent);
 }

@@ -52,6 +52,7 @@ struct bridge {
 	char *id;
 	struct list chans; /* struct chan.bridge_link */
 	bool parking;	   /* a place to wait: its members do not talk */
+	bool known;	   /* an event said what it is, not only a list */
 };
 
 struct chan {
@@ -88,6 +89,7 @@ struct chan {
 	enum call_result queue_result;
 	int64_t queue_join_us, queue_left_us;
 	bool queue_abandoned;
+	bool queue_over; /* its wait is over, though the queue still lists it */
 
 	struct call_variable *vars;
 	unsigned n_vars, vars_bytes;

@@ -17,7 +17,7 @@ queue_joined(struct tracker *t, struct chan *c, const char *queue, int64_t since
 	chan_set(&c->queue, queue);
 	c->queue_join_us = since_us;
 	c->queue_left_us = 0;
-	c->queue_abandoned = false;
+	c->queue_abandoned = c->queue_over = false;
 	c->queue_result = CALL_RESULT_NONE;
 	chan_touch(t, c);
 }
@@ -34,8 +34,8 @@ queue_left(struct tracker *t, struct chan *c, const struct call_event *ev)
 		c->queue_result = ev->result;
 	if (ev->queue && c->queue && !str_eq(c->queue, ev->queue))
 		return;
-	if (ev->type == CALL_QUEUE_ABANDON)
-		c->queue_abandoned = true;
+	c->queue_over = ev->type == CALL_QUEUE_ABANDON;
+	c->queue_abandoned |= c->queue_over;
 	if (c->queue && !c->queue_left_us)
 		c->queue_left_us = t->now_us;
 	chan_touch(t, c);
@@ -128,8 +128,10 @@ settle_wait(struct tracker *t, struct tcall *call, struct chan *c, bool last)
 	leg_end(t, call, wait, reason,
 		wait->pub.answered_us ? wait->pub.answered_us : wait->off_us);
 	call->pub.queue_since_us = 0;
-	if (!c->queue_left_us)
+	if (!c->queue_left_us) {
 		c->queue_left_us = wait->off_us;
+		c->queue_over = true;
+	}
 }
 
 void

@@ -95,6 +95,8 @@ on_waiting(struct tracker *t, const struct call_event *ev)
 	if (!c || !ev->queue)
 		return;
 	c->snapshot_waiting = true;
+	if (c->queue_over && str_eq(c->queue, ev->queue))
+		return;
 	queue_joined(t, c, ev->queue, t->now_us - ev->age_ms * 1000);
 }
 
@@ -103,8 +105,8 @@ on_parked(struct tracker *t, const struct call_event *ev)
 {
 	struct chan *c = chan_find(t, ev->boot, ev->uid);
 
-	if (!c)
-		return;
+	if (!c || (c->bridge && c->bridge->known && !c->bridge->parking))
+		return; /* fetched while the list was made */
 	c->snapshot_parked = true;
 	if (c->bridge)
 		c->bridge->parking = true;
