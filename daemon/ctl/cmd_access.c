@@ -1,0 +1,182 @@
+/* cmd_access.c - apikey create, list, revoke; audit: who may, and who did. */
+#include <ctl/cmd.h>
+
+#include <str.h>
+
+#include <stdio.h>
+
+#define GROUP "Access"
+
+static int
+show_key(const struct ctl *ctl, const json_t *o)
+{
+	(void)ctl;
+	print_text(value_text(o, "key"));
+	putchar('\n');
+	fputs("Keep it now: it is stored as a hash and not shown again.\n", stderr);
+	return CTL_OK;
+}
+
+static int
+run_create(struct ctl *ctl, const struct ctl_args *a)
+{
+	const char *role = args_get(a, "role");
+	if (!role)
+		return args_wrong("apikey create",
+			"give --role: admin, supervisor, agent, "
+			"integration or readonly");
+	json_t *body = json_pack("{s:s,s:s}", "name", a->words[0], "role", role);
+	if (!body)
+		return args_wrong("apikey create", "the name must be UTF-8");
+	int rc = cmd_run(ctl, "POST", "/v1/api-keys", body, show_key);
+	json_decref(body);
+	return rc;
+}
+
+static const struct ctl_option create_options[] = {
+	{"role", "ROLE", "admin, supervisor, agent, integration or readonly"},
+	{NULL, NULL, NULL},
+};
+
+const struct ctl_command cmd_apikey_create = {
+	.name = "apikey create",
+	.usage = "NAME --role ROLE",
+	.group = GROUP,
+	.summary = "a key for another system",
+	.help = "The key alone goes to stdout. Roles: admin may do everything; supervisor\n"
+		"leads agents; agent works with contacts; integration is another system\n"
+		"(CRM, softphone server); readonly reads.\n\n"
+		"  interactctl apikey create crm --role integration >crm.key\n",
+	.options = create_options,
+	.min_words = 1,
+	.max_words = 1,
+	.run = run_create,
+};
+
+static int
+show_keys(const struct ctl *ctl, const json_t *o)
+{
+	const json_t *items = value_at(o, "items");
+	struct table *t = table_new(ctl, "ID|~NAME|ROLE|MADE|LAST USED");
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *it = json_array_get(items, i);
+		table_cell(t, value_text(it, "id"));
+		table_cell(t, value_text(it, "name"));
+		table_cell(t, value_text(it, "role"));
+		table_cell_time(t, value_text(it, "created_at"));
+		table_cell_time(t, value_text(it, "last_used_at"));
+	}
+	table_end(&t, "No keys.");
+	return CTL_OK;
+}
+
+static int
+run_list(struct ctl *ctl, const struct ctl_args *a)
+{
+	(void)a;
+	return cmd_run(ctl, "GET", "/v1/api-keys", NULL, show_keys);
+}
+
+const struct ctl_command cmd_apikey_list = {
+	.name = "apikey list",
+	.usage = "",
+	.group = GROUP,
+	.summary = "the keys that are good, and when they were used",
+	.run = run_list,
+};
+
+static int
+show_revoked(const struct ctl *ctl, const json_t *o)
+{
+	(void)ctl;
+	(void)o;
+	puts("Revoked; it ends within 5 seconds everywhere.");
+	return CTL_OK;
+}
+
+static int
+run_revoke(struct ctl *ctl, const struct ctl_args *a)
+{
+	struct buf path = BUF_INIT;
+	buf_adds(&path, "/v1/api-keys");
+	client_path_add(&path, a->words[0]);
+	int rc = cmd_run(ctl, "DELETE", buf_str(&path), NULL, show_revoked);
+	buf_fini(&path);
+	return rc;
+}
+
+const struct ctl_command cmd_apikey_revoke = {
+	.name = "apikey revoke",
+	.usage = "ID",
+	.group = GROUP,
+	.summary = "end a key",
+	.help = "ID is of `interactctl apikey list`, not the key itself.\n",
+	.min_words = 1,
+	.max_words = 1,
+	.run = run_revoke,
+};
+
+/* ---- audit ------------------------------------------------------------------------ */
+
+static void
+add_change(struct table *t, const json_t *it)
+{
+	struct buf b = BUF_INIT;
+	table_cell_time(t, value_text(it, "at"));
+	table_cell(t, value_text(it, "actor"));
+	table_cell(t, value_text(it, "role"));
+	table_cell(t, value_text(it, "action"));
+	print_safe(&b, value_text(it, "object.kind"));
+	buf_addc(&b, ':');
+	print_safe(&b, value_text(it, "object.id"));
+	table_cell(t, buf_str(&b));
+	buf_clear(&b);
+	value_join(&b, value_at(it, "fields"));
+	table_cell(t, buf_str(&b));
+	buf_fini(&b);
+}
+
+static int
+show_audit(const struct ctl *ctl, const json_t *o)
+{
+	const json_t *items = value_at(o, "items");
+	struct table *t = table_new(ctl, "WHEN|~WHO|ROLE|ACTION|OBJECT|~FIELDS");
+	for (size_t i = 0; i < json_array_size(items); i++)
+		add_change(t, json_array_get(items, i));
+	table_end(&t, "Nothing was changed.");
+	cmd_more(o, "--before");
+	return CTL_OK;
+}
+
+static int
+run_audit(struct ctl *ctl, const struct ctl_args *a)
+{
+	struct buf path = BUF_INIT;
+	buf_adds(&path, "/v1/audit");
+	client_query_add(&path, "limit", args_get(a, "limit"));
+	client_query_add(&path, "before", args_get(a, "before"));
+	client_query_add(&path, "object", args_get(a, "object"));
+	int rc = cmd_run(ctl, "GET", buf_str(&path), NULL, show_audit);
+	buf_fini(&path);
+	return rc;
+}
+
+static const struct ctl_option audit_options[] = {
+	{"object", "KIND:ID", "only of this object: contact:..., agent:1001"},
+	{"limit", "N", "at most N, 1 to 200 (50)"},
+	{"before", "CURSOR", "go on where the last page ended"},
+	{NULL, NULL, NULL},
+};
+
+const struct ctl_command cmd_audit = {
+	.name = "audit",
+	.usage = "[--object KIND:ID] [--limit N]",
+	.group = GROUP,
+	.summary = "who changed what, newest first",
+	.help = "Names of fields and ids of objects, never values. WHO is a key (key:crm),\n"
+		"an agent (agent:1001) or a user of this machine (uid:0).\n\n"
+		"  interactctl audit --limit 10\n"
+		"  interactctl audit --object agent:1001\n",
+	.options = audit_options,
+	.run = run_audit,
+};
