@@ -81,24 +81,34 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	return ph;
 }
 
-/* What lives goes on in the next daemon: subjects end without closing anything. */
+void
+phone_free(struct phone *ph)
+{
+	map_fini(&ph->by_id);
+	xfree(&ph->channel);
+	xfree(&ph);
+}
+
+/* What lives goes on in the next daemon: its subjects stay with the pops, which leave
+ * them open in Redis. Savings under way still need the struct. */
 void
 phone_close(struct phone **php)
 {
 	struct phone *ph = *php;
 	if (!ph)
 		return;
+	*php = NULL;
 	phone_flush(ph);
 	list_for_each_safe (&ph->calls, it)
 		phone_call_free(LIST_ENTRY(it, struct phone_call, link));
-	map_fini(&ph->by_id);
 	tracker_free(&ph->tracker);
 	loop_timer_free(&ph->tick);
 	loop_timer_free(&ph->flush);
 	spool_close(&ph->spool);
 	buf_fini(&ph->scratch);
-	xfree(&ph->channel);
-	xfree(php);
+	ph->closed = true;
+	if (!ph->savings)
+		phone_free(ph);
 }
 
 /* ---- Time -------------------------------------------------------------------------

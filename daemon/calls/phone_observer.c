@@ -94,9 +94,10 @@ static void
 on_saved(void *arg, const struct write_result *result)
 {
 	struct saving *s = arg;
-	struct phone_call *pc = find_call(s->phone, &s->id);
-	if (result->status == WRITE_REFUSED)
-		on_refused(s->phone);
+	struct phone *ph = s->phone;
+	struct phone_call *pc = find_call(ph, &s->id);
+	if (result->status == WRITE_REFUSED && !ph->closed)
+		on_refused(ph);
 	if (result->status == WRITE_DONE && !s->gone) {
 		if (pc) {
 			pc->contact = result->contact;
@@ -107,6 +108,8 @@ on_saved(void *arg, const struct write_result *result)
 	}
 	buf_fini(&s->json);
 	mem_free(s);
+	if (--ph->savings == 0 && ph->closed)
+		phone_free(ph);
 }
 
 static void
@@ -144,6 +147,7 @@ save(struct phone_call *pc, const struct uuid *absorbed_by)
 
 	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
 	ph->sent_checkpoint = checkpoint.seq;
+	ph->savings++;
 	writer_save(ph->writer, &r.in, &checkpoint, on_saved, s);
 	call_record_fini(&r);
 	pc->saved = true;
@@ -219,7 +223,6 @@ phone_call_free(struct phone_call *pc)
 {
 	char text[UUID_TEXT_LEN];
 	map_remove(&pc->phone->by_id, uuid_format(text, &pc->call->id));
-	subject_end(&pc->subject);
 	list_remove(&pc->link);
 	list_remove(&pc->dirty_link);
 	pc->call->user = NULL;
@@ -264,6 +267,7 @@ call_ended(void *arg, struct call *c)
 	const char *how = call_disposition_text(c->disposition);
 	save(pc, &nobody);
 	log_debug(ph->who, "call %s ended: %s", c->linked, how ? how : "");
+	subject_end(&pc->subject);
 	phone_call_free(pc);
 }
 
@@ -284,6 +288,7 @@ call_absorbed(void *arg, struct call *absorbed, struct call *into)
 	log_debug(
 		ph->who, "call %s is part of call %s", absorbed->linked, into->linked);
 	save(pc, &into->id);
+	subject_end(&pc->subject);
 	phone_call_free(pc);
 }
 

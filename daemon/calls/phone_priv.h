@@ -27,6 +27,8 @@ struct phone {
 	uint64_t last_seq; /* of the last event applied */
 	uint64_t sent_checkpoint; /* given to the writer last */
 	bool replaying, synced, frozen;
+	bool closed; /* freed with the last saving's answer */
+	unsigned savings; /* given to the writer, not answered yet */
 	/* The phone system's clock as its events tell it: the time of the last event, and
 	 * our monotonic clock then. */
 	int64_t event_us, event_mono_us;
@@ -54,6 +56,8 @@ uint64_t phone_checkpoint(const struct phone *);
 /* The region that the channel's numbers are read in. */
 const char *phone_region(const struct phone *);
 bool phone_is_own_number(const struct phone *, const char *number);
+/* The subject is left alone: its pops are closed, or stay open for the next daemon. */
 void phone_call_free(struct phone_call *);
+void phone_free(struct phone *);
 
 #endif
