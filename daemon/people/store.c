@@ -11,6 +11,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 const struct tenant *
@@ -134,6 +135,28 @@ store_param_idempotency(struct pg_unit *u, const struct idempotency *idem)
 	if (idem)
 		hex_encode(hash, idem->body_hash, sizeof(idem->body_hash));
 	pg_param_text(u, idem ? hash : NULL);
+}
+
+void
+store_param_json(struct pg_unit *u, const json_t *value)
+{
+	char *text = value ? json_dumps(value, JSON_COMPACT) : NULL;
+
+	pg_param_text(u, text ? text : "{}");
+	free(text);
+}
+
+void
+store_param_fields(struct pg_unit *u, const json_t *body)
+{
+	json_t *object =
+		(json_t *)(uintptr_t)body; /* Jansson's iterators are not const */
+
+	pg_array_begin(u);
+	for (void *it = json_object_iter(object); it;
+		it = json_object_iter_next(object, it))
+		pg_array_add(u, json_object_iter_key(it));
+	pg_array_end(u);
 }
 
 bool

@@ -31,6 +31,9 @@ void store_ask_done_page(struct store_ask *, const struct pg_answer *, size_t i,
 	size_t limit);
 /* The five parameters of an idempotency key (NULLs without one). */
 void store_param_idempotency(struct pg_unit *, const struct idempotency *);
+/* A JSON parameter; NULL = {}. And the names of a request's fields, for the audit. */
+void store_param_json(struct pg_unit *, const json_t *value);
+void store_param_fields(struct pg_unit *, const json_t *body);
 /* Answers what idempotency_begin may say instead of 'new'; false if state is none of it.
  * Columns of row 0: state, status, json. */
 bool store_ask_done_idempotent(struct store_ask *, const struct pg_answer *, size_t i);
