@@ -47,7 +47,7 @@ details_json(struct buf *out, const struct call *c)
 static void
 add_duration(struct buf *out, int64_t ms)
 {
-	int64_t s = (ms + 500) / 1000;
+	int64_t s = ms / 1000;
 	if (s >= 3600)
 		buf_printf(out, "%" PRId64 ":%02" PRId64 ":%02" PRId64, s / 3600,
 			s / 60 % 60, s % 60);

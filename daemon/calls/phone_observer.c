@@ -299,25 +299,17 @@ leg_pop_state(const struct call_leg *leg)
 	return text[leg->state];
 }
 
-/* The time of a leg's latest change. */
-static int64_t
-leg_changed_at(const struct call_leg *leg)
-{
-	if (leg->ended_us)
-		return leg->ended_us;
-	return leg->answered_us ? leg->answered_us : leg->at_us;
-}
-
 static void
 fill_pop(struct pop_info *info, const struct call *c, const struct call_leg *leg)
 {
+	const struct phone_call *pc = c->user;
 	int64_t since = c->queue_since_us ? c->queue_since_us : c->at_us;
 	memset(info, 0, sizeof(*info));
 	info->pop = leg->id;
 	info->agent = leg->agent;
 	info->queue = leg->queue;
 	info->state = leg_pop_state(leg);
-	info->at_us = leg_changed_at(leg);
+	info->at_us = leg->state == LEG_RINGING ? leg->at_us : pc->phone->event_us;
 	info->waited_ms = (leg->at_us - since) / 1000;
 	if (info->waited_ms < 0 || c->direction == CALL_OUT)
 		info->waited_ms = 0;
