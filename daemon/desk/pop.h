@@ -60,7 +60,8 @@ void subject_update(struct subject *, const struct subject_info *);
 /* The writer has the last word on who it is: if the contact differs from the card's, the
  * card is fetched again and open pops are updated. nil = nobody. */
 void subject_contact(struct subject *, const struct uuid *contact);
-/* All its pops must be closed (assert); wrap-up may still run. Frees. */
+/* All its pops must be closed; one left open is closed as interrupted, with an error in
+ * the log. Wrap-up may still run. Frees. */
 void subject_end(struct subject **);
 
 struct pop_info {

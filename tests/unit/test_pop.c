@@ -1087,6 +1087,20 @@ test_leg_that_moves_to_another_call_keeps_its_pop(void)
 	end();
 }
 
+static void
+test_pop_left_open_is_closed_with_its_call(void)
+{
+	begin(0);
+	struct subject *s = call_begin(e.pops, "call");
+	open_pop(s, "a", "1001", T0);
+	UNTIL(e.n_seen == 1);
+	test_expect_log("was left open by its call");
+	subject_end(&s);
+	UNTIL(e.n_seen == 2);
+	CHECK_STR(text_of(1, "reason", NULL), "interrupted");
+	end();
+}
+
 static char *
 repeat(const char *head, const char *item, int n, const char *tail)
 {
@@ -1548,6 +1562,7 @@ main(void)
 	TEST(test_wrapup_is_an_update_and_the_close_follows);
 	TEST(test_what_changes_is_told_to_the_open_pops);
 	TEST(test_leg_that_moves_to_another_call_keeps_its_pop);
+	TEST(test_pop_left_open_is_closed_with_its_call);
 	TEST(test_never_more_than_64_kib);
 	TEST(test_restart_closes_what_is_gone_and_keeps_what_lives);
 	TEST(test_restart_of_both_opens_what_lives);
