@@ -356,10 +356,8 @@ def test_after_a_call_the_unnamed_contact_is_absorbed(pbx, subscriber, eventuall
     assert api.ok(f"/v1/interactions/{ended['id']}")["contact"] == named["id"]
     assert [c["id"] for c in api.find("phone:0912345678")] == [named["id"]]
     # The next call is the named one's.
-    Steps(fake, "22/direct-answered").ring("1001").rest()
-    pop = eventually(lambda: [p for p in subscriber.all_pops(agent="1001")
-                              if p["contact"] and p["contact"]["name"] == "Chen"])[0]
-    assert pop["contact"]["id"] == named["id"]
+    pop = Steps(fake, "22/direct-answered").whole("1001", subscriber)
+    assert pop["contact"]["name"] == "Chen" and pop["contact"]["id"] == named["id"]
 
 
 # ---- interactions and the timeline

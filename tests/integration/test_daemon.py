@@ -263,7 +263,7 @@ def still_works(daemon, fake, subscriber):
     """The proof after each abuse: a call is shown and written."""
     wait_until(lambda: any(s.listening for s in fake.sessions), 20 * SLOW, "a reconnect")
     before = len(subscriber.events(type="interaction.ended"))
-    Steps(fake, "22/direct-answered").ring("1001").answer("1001").rest()
+    Steps(fake, "22/direct-answered").whole("1001", subscriber)
     wait_until(lambda: len(subscriber.events(type="interaction.ended")) == before + 1,
                20 * SLOW, "a call to end")
     check_pops(subscriber, "default", ["1001"])
@@ -375,8 +375,7 @@ def test_a_phone_system_that_stops_reading(daemon, fake, subscriber, eventually)
     for _ in range(200):
         daemon.api().post("/v1/channels/pbx-main/resync")
     before = daemon.memory()
-    Steps(fake, "22/direct-answered").ring("1001").answer("1001").rest()
-    subscriber.wait_pop(agent="1001", type="pop.close")
+    Steps(fake, "22/direct-answered").whole("1001", subscriber)
     assert daemon.memory() - before < 20 * MB
     fake.stop_reading(False)
     daemon.expect("pbx-main")

@@ -92,35 +92,40 @@ class Subscriber:
         self.path, self.pattern = path, pattern
         self.messages = []  # (channel, object), as they came
         self.lock = threading.Lock()
+        self.thread = None
         self.resume()
 
     def resume(self):
+        self.close()
         client = redis.Redis(unix_socket_path=self.path)
-        self.client = client
-        self.pubsub = client.pubsub()
-        self.pubsub.psubscribe(self.pattern)
+        pubsub = client.pubsub()
+        pubsub.psubscribe(self.pattern)
         # The confirmation: from here on nothing is missed.
-        wait_until(lambda: self.pubsub.get_message(timeout=5), 10, "psubscribe")
-        self.thread = threading.Thread(target=self._listen, args=(self.pubsub,), daemon=True)
+        wait_until(lambda: pubsub.get_message(timeout=5), 10, "psubscribe")
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._listen, args=(pubsub, self.ended),
+                                       daemon=True)
         self.thread.start()
 
-    def _listen(self, pubsub):
+    def _listen(self, pubsub, ended):
         try:
-            for message in pubsub.listen():
-                if message["type"] != "pmessage":
+            while not ended.is_set():
+                message = pubsub.get_message(timeout=0.1)
+                if not message or message["type"] != "pmessage":
                     continue
                 item = (message["channel"].decode(), json.loads(message["data"]))
                 item[1]["_bytes"] = len(message["data"])
                 with self.lock:
                     self.messages.append(item)
-        except (redis.ConnectionError, OSError, ValueError, AttributeError):
-            pass  # Redis is gone, or close()
+        except redis.ConnectionError:
+            pass  # Redis is gone
+        else:
+            pubsub.close()
 
     def close(self):
-        try:
-            self.pubsub.close()
-        except (redis.ConnectionError, OSError):
-            pass
+        if self.thread:
+            self.ended.set()
+            self.thread.join(10)
 
     # ---- what came
 

@@ -5,6 +5,7 @@ import itertools
 import time
 
 from ami_trace import Rewrite, first, with_timestamp
+from servers import wait_until
 from support.truth import load
 
 instances = itertools.count(1000)
@@ -47,3 +48,16 @@ class Steps:
 
     def rest(self):
         return self._send(len(self.trace.messages))
+
+    def whole(self, agent, subscriber, tenant="default", shown_to=None):
+        """All of it, with the time that a screen needs between ring and end: an answered
+        call of one agent (shown_to, if the daemon knows them by another name)."""
+        def shown(kind):
+            return [p for p in subscriber.all_pops(tenant, shown_to or agent)
+                    if p["type"] == kind]
+        before = len(shown("pop.open"))
+        self.ring(agent)
+        wait_until(lambda: len(shown("pop.open")) > before, 20, f"a pop of {agent}")
+        self.answer(agent).rest()
+        wait_until(lambda: len(shown("pop.close")) > before, 20, f"its close, of {agent}")
+        return shown("pop.open")[-1]
