@@ -209,7 +209,7 @@ settle(struct tracker *t, struct group *g)
 		legs_open(t, call);
 		legs_settle(t, call);
 		queue_settle(t, call);
-		meter_settle(t, call, t->now_us);
+		meter_settle(t, call);
 		meter_phase(call);
 		end_settle(t, call);
 		tell(t, call);

@@ -93,8 +93,31 @@ leg_meter(const struct tracker *t, const struct tleg *leg)
 	return meter;
 }
 
+/* When what the channels say now became true: usually now, but of channels that were lost
+ * the last moment at which they were there. */
+static int64_t
+changed_at(const struct tracker *t, const struct tcall *call)
+{
+	int64_t last_us = 0;
+
+	if (call->customer && call->customer->gone)
+		return call->customer->gone_us;
+	list_for_each (&call->pub.legs, it) {
+		const struct tleg *leg = leg_of(it);
+		int64_t off_us =
+			leg->pub.state == LEG_ENDED ? leg->pub.ended_us : leg->off_us;
+		if (leg->pub.type == LEG_QUEUE || !leg->pub.answered_us)
+			continue;
+		if (!off_us)
+			return t->now_us;
+		if (off_us > last_us)
+			last_us = off_us;
+	}
+	return last_us ? last_us : t->now_us;
+}
+
 void
-meter_settle(struct tracker *t, struct tcall *call, int64_t at_us)
+meter_settle(struct tracker *t, struct tcall *call)
 {
 	bool there = call->customer && !call->customer->gone && call->pub.answered_us;
 	enum meter total = there && call->customer->parked ? METER_HOLD : METER_NONE;
@@ -107,13 +130,14 @@ meter_settle(struct tracker *t, struct tcall *call, int64_t at_us)
 			continue;
 		meter = there ? leg_meter(t, leg) : METER_NONE;
 		if (!list_is_empty(&leg->chans) && !leg->off_us)
-			meter_leg(t, leg, meter, at_us);
+			meter_leg(
+				t, leg, meter, there ? t->now_us : changed_at(t, call));
 		if (!leg->pub.agent || meter == METER_NONE)
 			continue;
 		if (meter == METER_TALK || total == METER_NONE)
 			total = meter;
 	}
-	set_meter(call, total, at_us);
+	set_meter(call, total, total == METER_NONE ? changed_at(t, call) : t->now_us);
 }
 
 static enum call_phase

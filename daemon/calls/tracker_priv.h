@@ -241,7 +241,7 @@ void queue_end(struct tracker *, struct tcall *, int64_t at_us);
 /* tracker_meter.c */
 void meter_connect(struct tracker *, struct tcall *); /* marks who is connected */
 bool meter_is_connected(const struct tracker *, const struct chan *);
-void meter_settle(struct tracker *, struct tcall *, int64_t at_us);
+void meter_settle(struct tracker *, struct tcall *);
 void meter_leg(struct tracker *, struct tleg *, enum meter, int64_t at_us);
 void meter_stop(struct tcall *, int64_t at_us);
 void meter_phase(struct tcall *);
