@@ -169,7 +169,6 @@ static void
 finish(struct tracker *t, struct tcall *call, int64_t at_us)
 {
 	call->pub.ended_us = at_us < call->pub.at_us ? call->pub.at_us : at_us;
-	call->meter_lost = call->meter;
 	meter_stop(call, at_us);
 	legs_end_all(t, call, at_us);
 	queue_end(t, call, at_us);

@@ -98,22 +98,16 @@ leg_meter(const struct tracker *t, const struct tleg *leg)
 static int64_t
 changed_at(const struct tracker *t, const struct tcall *call)
 {
-	int64_t last_us = 0;
+	int64_t at_us = 0;
 
 	if (call->customer && call->customer->gone)
 		return call->customer->gone_us;
-	list_for_each (&call->pub.legs, it) {
+	list_for_each(&call->pub.legs, it) {
 		const struct tleg *leg = leg_of(it);
-		int64_t off_us =
-			leg->pub.state == LEG_ENDED ? leg->pub.ended_us : leg->off_us;
-		if (leg->pub.type == LEG_QUEUE || !leg->pub.answered_us)
-			continue;
-		if (!off_us)
-			return t->now_us;
-		if (off_us > last_us)
-			last_us = off_us;
+		if (leg->lost && leg->off_us > call->meter_us && leg->off_us > at_us)
+			at_us = leg->off_us;
 	}
-	return last_us ? last_us : t->now_us;
+	return at_us ? at_us : t->now_us;
 }
 
 void

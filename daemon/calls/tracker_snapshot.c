@@ -31,8 +31,10 @@ snapshot_lost(struct tracker *t, struct chan *c)
 	int64_t at_us = c->missing_due_us ? c->missing_last_us : last_known(t, c);
 
 	c->vanished = true;
-	if (c->group->call && c->group->call->customer == c)
+	if (c->group->call && c->group->call->customer == c) {
 		c->group->call->lost = true;
+		c->group->call->meter_lost = c->group->call->meter;
+	}
 	chan_gone(t, c, at_us);
 }
 

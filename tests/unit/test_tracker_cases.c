@@ -731,7 +731,7 @@ both_are_anna(void *arg, const char *channel, const char *endpoint, const char *
 {
 	(void)arg;
 	(void)channel;
-	if (str_eq(endpoint, "PJSIP/1001") || str_eq(endpoint, "PJSIP/mobile-anna"))
+	if (str_eq(endpoint, "PJSIP/1001") || str_eq(endpoint, "PJSIP/mobile"))
 		return "anna";
 	return pattern;
 }
@@ -742,7 +742,7 @@ test_two_phones_of_one_agent_are_one_pop(void)
 	const struct call_event events[] = {
 		EV(0, CHANNEL_NEW, U(10), L(10), TRUNK, .state = CALL_STATE_RING,
 			.caller_number = "0912345678", .exten = "6050"),
-		RING(11, 1001), RING(12, mobile - anna), RING(13, 1003),
+		RING(11, 1001), RING(12, mobile), RING(13, 1003),
 		EV(900, DIAL_END, U(10), L(10), OTHER(12),
 			.result = CALL_RESULT_ANSWER),
 		LOSES(900, 11, 26), LOSES(900, 13, 26),
