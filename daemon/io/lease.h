@@ -12,7 +12,8 @@
 struct lease;
 struct lease_callbacks {
 	void (*on_taken)(void *arg, int64_t fence);
-	void (*on_lost)(void *arg, const char *holder); /* somebody holds a higher fence */
+	void (*on_lost)(
+		void *arg, const char *holder); /* somebody holds a higher fence */
 };
 
 /* The name of this instance: host name, pid and a random word. */

@@ -14,9 +14,10 @@ struct migration_status {
 	int known, applied, pending, newer; /* counts */
 	char last[64]; /* name of the last one applied, "" if none */
 };
-int migrate_status(struct pg_sync *, struct migration_status *, struct err *) MUST_CHECK;
+int
+migrate_status(struct pg_sync *, struct migration_status *, struct err *) MUST_CHECK;
 /* Applies what is pending; on_step is told each name before it runs; may be NULL. */
-int migrate_apply(struct pg_sync *, void (*on_step)(void *arg, const char *name), void *arg,
-	struct err *) MUST_CHECK;
+int migrate_apply(struct pg_sync *, void (*on_step)(void *arg, const char *name),
+	void *arg, struct err *) MUST_CHECK;
 
 #endif

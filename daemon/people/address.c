@@ -12,7 +12,7 @@
  * so the region's own reading of 00... comes before ours. */
 #include <people/address.h>
 
-#include <people/domain.h>
+#include <io/domain.h>
 #include <people/phone.h>
 
 #include <buf.h>

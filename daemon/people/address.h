@@ -5,11 +5,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define ADDRESS_KIND_MAX 32
+#define ADDRESS_KIND_MAX  32
 #define ADDRESS_VALUE_MAX 254
 
 struct address {
-	char kind[ADDRESS_KIND_MAX + 1]; /* "phone", "email", "visitor", "external", … */
+	char kind[ADDRESS_KIND_MAX +
+		  1]; /* "phone", "email", "visitor", "external", … */
 	char value[ADDRESS_VALUE_MAX + 1];
 	bool normal; /* a form that is the same for everybody (E.164, …); others never merge */
 };
@@ -25,8 +26,8 @@ int trust_parse(const char *); /* -1 if none */
  * reading is invalid; otherwise the digits as given, not normal. email: domain lower
  * case and IDNA, local part kept. external: "namespace:id". Returns false if nothing is
  * left to store (empty, or too long), or the kind is no word [a-z][a-z0-9_-]*. */
-bool address_make(const char *kind, const char *raw, const char *region,
-	struct address *addr_r);
+bool address_make(
+	const char *kind, const char *raw, const char *region, struct address *addr_r);
 /* Numbers that are nobody's: anonymous, unknown, restricted, +266696687, … */
 bool address_phone_is_nobody(const char *raw);
 /* "kind:value", as in ?identity= and interactctl; splits at the first colon. */

@@ -23,7 +23,7 @@ void contact_get(struct store *, const struct tenant *, const struct uuid *id,
 void contact_find(struct store *, const struct tenant *, const struct address *,
 	store_answer_fn *, void *arg);
 /* By name (word prefixes, and parts for CJK). cursor as given in "next", or NULL. */
-void contact_search(struct store *, const struct tenant *, const char *q, unsigned limit,
-	const char *cursor, store_answer_fn *, void *arg);
+void contact_search(struct store *, const struct tenant *, const char *q,
+	unsigned limit, const char *cursor, store_answer_fn *, void *arg);
 
 #endif

@@ -17,15 +17,15 @@
 struct tenant {
 	int id; /* tenant_id in every table */
 	char name[TENANT_NAME_MAX + 1];
-	char region[3]; /* ISO 3166, for numbers without a country; "" = none */
-	char timezone[64]; /* IANA; "UTC" */
+	char region[3];	     /* ISO 3166, for numbers without a country; "" = none */
+	char timezone[64];   /* IANA; "UTC" */
 	char languages[128]; /* "zh-CN, en"; "" */
 };
 
 struct store {
 	struct loop *loop;
-	struct pg *reads; /* look-ups: never behind a batch */
-	struct pg *writes; /* group commit (timeline/writer.h) and single changes */
+	struct pg *reads;   /* look-ups: never behind a batch */
+	struct pg *writes;  /* group commit (timeline/writer.h) and single changes */
 	struct map tenants; /* name -> struct tenant */
 };
 
@@ -44,9 +44,9 @@ enum store_status {
 	STORE_CREATED,
 	STORE_NOT_FOUND,
 	STORE_CONFLICT, /* detail, and json has members that say with what */
-	STORE_INVALID, /* detail names the field */
+	STORE_INVALID,	/* detail names the field */
 	STORE_REPLAYED, /* idempotency: json and http_status are the stored answer's */
-	STORE_KEY_REUSED, /* idempotency: same key, other body */
+	STORE_KEY_REUSED,  /* idempotency: same key, other body */
 	STORE_IN_PROGRESS, /* idempotency: the first request still runs */
 	STORE_UNAVAILABLE, /* database away or too slow; nothing known to be done */
 };
@@ -55,7 +55,8 @@ enum store_status {
 struct store_answer {
 	enum store_status status;
 	int http_status; /* STORE_REPLAYED only */
-	const char *json; /* the object or list; for CONFLICT extra members without braces,
+	const char
+		*json; /* the object or list; for CONFLICT extra members without braces,
 	                     or NULL */
 	size_t json_len;
 	const char *detail; /* a sentence for the caller; never NULL */

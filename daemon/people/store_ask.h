@@ -27,8 +27,8 @@ void store_refuse(struct store *, store_answer_fn *, void *arg, enum store_statu
 
 /* A page: rows of (cursor, object) as {"items":[…],"next":…}; with more than `limit` rows
  * the last is left out and the one before is the cursor. */
-void store_ask_done_page(struct store_ask *, const struct pg_answer *, size_t i,
-	size_t limit);
+void store_ask_done_page(
+	struct store_ask *, const struct pg_answer *, size_t i, size_t limit);
 /* The five parameters of an idempotency key (NULLs without one). */
 void store_param_idempotency(struct pg_unit *, const struct idempotency *);
 /* A JSON parameter; NULL = {}. And the names of a request's fields, for the audit. */

@@ -8,7 +8,7 @@
 /* {"items":[{"id","at","actor","role","action","object":{"kind","id"},"fields":[…]}],
  * "next"}, newest first. before: the previous page's "next", or NULL. object: "kind:id" or
  * an id alone, NULL = everything. */
-void audit_list(struct store *, const struct tenant *, unsigned limit, const char *before,
-	const char *object, store_answer_fn *, void *arg);
+void audit_list(struct store *, const struct tenant *, unsigned limit,
+	const char *before, const char *object, store_answer_fn *, void *arg);
 
 #endif

@@ -9,12 +9,12 @@
 #include <people/store.h>
 
 struct card {
-	struct uuid contact; /* nil: nobody, or several (candidates) */
-	bool found; /* false: an address we had not seen; `contact` is nil */
-	enum trust trust; /* the identity's, if found */
-	char *contact_json; /* object, or "null" */
+	struct uuid contact;   /* nil: nobody, or several (candidates) */
+	bool found;	       /* false: an address we had not seen; `contact` is nil */
+	enum trust trust;      /* the identity's, if found */
+	char *contact_json;    /* object, or "null" */
 	char *candidates_json; /* array */
-	char *recent_json; /* array, newest first, at most 10 */
+	char *recent_json;     /* array, newest first, at most 10 */
 };
 
 /* found = false, contact null, empty arrays. */
@@ -24,8 +24,8 @@ struct card *card_new_unknown(void);
 char *card_unnamed_json(const struct uuid *contact, const struct address *, enum trust);
 /* The id an unnamed contact made for this address at that time gets, wherever it is made
  * first: pop and writer agree on it. */
-struct uuid card_new_contact_id(const struct tenant *, const struct address *,
-	int64_t at_us);
+struct uuid
+card_new_contact_id(const struct tenant *, const struct address *, int64_t at_us);
 void card_free(struct card **);
 
 enum card_status { CARD_READY, CARD_UNAVAILABLE };
@@ -34,8 +34,9 @@ typedef void card_fn(void *arg, enum card_status, struct card *card); /* gives c
  * interaction `except` (the call itself) is left out of `recent`. The deadline is long (5
  * s): the caller decides when to go on without. Returns a handle for card_cancel. */
 struct card_query;
-struct card_query *card_fetch(struct store *, const struct tenant *, const struct address *,
-	enum trust, const struct uuid *except, card_fn *, void *arg);
+struct card_query *
+card_fetch(struct store *, const struct tenant *, const struct address *, enum trust,
+	const struct uuid *except, card_fn *, void *arg);
 void card_cancel(struct card_query **); /* then the callback never comes */
 
 #endif

@@ -10,21 +10,21 @@
 struct interaction_leg {
 	struct uuid id;
 	const char *type, *agent, *interface, *queue, *result; /* NULL = null */
-	int64_t at_us, answered_us, ended_us; /* 0 = null */
+	int64_t at_us, answered_us, ended_us;		       /* 0 = null */
 };
 
 /* One entry to be saved; strings borrowed until return. Saving the same id again
  * replaces what the first saving wrote (a call's beginning, then its end). */
 struct interaction {
 	const struct tenant *tenant;
-	struct uuid id; /* its time is the interaction's `at` */
-	const char *kind; /* "call", … */
-	const char *direction; /* "in", "out" */
-	const char *channel; /* NULL for what was logged by hand */
+	struct uuid id;		 /* its time is the interaction's `at` */
+	const char *kind;	 /* "call", … */
+	const char *direction;	 /* "in", "out" */
+	const char *channel;	 /* NULL for what was logged by hand */
 	const char *external_id; /* unique per (tenant, channel), or NULL */
-	const char *state; /* "ringing" … "ended" */
+	const char *state;	 /* "ringing" … "ended" */
 	const char *agent, *queue;
-	const char *remote_kind; /* "phone", or NULL: none */
+	const char *remote_kind;  /* "phone", or NULL: none */
 	const char *remote_value; /* normalised, or NULL if withheld */
 	bool remote_normal;
 	const char *remote_display;
@@ -40,9 +40,10 @@ struct interaction {
 	const struct interaction_leg *legs;
 	size_t n_legs;
 	struct uuid contact; /* nil = by remote address: found, or made as unnamed */
-	bool no_contact; /* withheld, or one of our own numbers: stays without */
+	bool no_contact;     /* withheld, or one of our own numbers: stays without */
 	struct uuid new_contact; /* the id to give a contact made now (see card.h) */
-	struct uuid absorbed_by; /* not nil: this entry turned out to be part of that one;
+	struct uuid
+		absorbed_by; /* not nil: this entry turned out to be part of that one;
 	                            it is deleted, with its legs */
 };
 
@@ -51,9 +52,9 @@ void interaction_get(struct store *, const struct tenant *, const struct uuid *i
 	store_answer_fn *, void *arg);
 /* A page, newest first, through all merged members. before: cursor of the previous
  * page's "next", or NULL; kind: NULL = all. STORE_NOT_FOUND for an unknown contact. */
-void interaction_timeline(struct store *, const struct tenant *, const struct uuid *contact,
-	unsigned limit, const char *before, const char *kind, store_answer_fn *,
-	void *arg);
+void interaction_timeline(struct store *, const struct tenant *,
+	const struct uuid *contact, unsigned limit, const char *before,
+	const char *kind, store_answer_fn *, void *arg);
 /* POST /v1/interactions: visits, letters, faxes, notes, events logged by hand. */
 void interaction_create(struct store *, const struct actor *, const json_t *body,
 	const struct idempotency *, store_answer_fn *, void *arg);

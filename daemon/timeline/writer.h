@@ -14,7 +14,7 @@
 struct writer;
 
 struct writer_opts {
-	size_t max_waiting; /* units; 0 = 50000 */
+	size_t max_waiting;   /* units; 0 = 50000 */
 	unsigned deadline_ms; /* of one batch; then it counts as lost and is repeated */
 };
 
@@ -30,7 +30,7 @@ enum write_status {
 
 struct write_result {
 	enum write_status status;
-	bool created; /* the interaction was not there before */
+	bool created;	     /* the interaction was not there before */
 	struct uuid contact; /* the resolved contact it now hangs on, or nil */
 	bool contact_created;
 	int64_t took_us; /* from writer_save to commit */
@@ -47,9 +47,11 @@ struct checkpoint {
 void writer_save(struct writer *, const struct interaction *, const struct checkpoint *,
 	write_done_fn *done, void *arg);
 /* A checkpoint alone (nothing to write happened for long). */
-void writer_checkpoint(struct writer *, const struct tenant *, const struct checkpoint *);
+void
+writer_checkpoint(struct writer *, const struct tenant *, const struct checkpoint *);
 /* The checkpoint last committed for a channel: for releasing the spool. */
-uint64_t writer_committed(const struct writer *, const char *tenant, const char *channel);
+uint64_t
+writer_committed(const struct writer *, const char *tenant, const char *channel);
 
 struct writer_stats {
 	size_t waiting, in_batch;
@@ -59,8 +61,8 @@ struct writer_stats {
 void writer_get_stats(const struct writer *, struct writer_stats *);
 
 /* Blocking, at start: the checkpoint of (tenant, channel), 0 if none. */
-int writer_load_checkpoint(const char *conninfo, const char *tenant, const char *channel,
-	uint64_t *seq_r, struct err *) MUST_CHECK;
+int writer_load_checkpoint(const char *conninfo, const char *tenant,
+	const char *channel, uint64_t *seq_r, struct err *) MUST_CHECK;
 
 /* Quarantine, for the operator. list: {"items":[{id, at, error, summary…}],"next"};
  * retry: puts them through the writer again; id nil = all. Payload is the unit as JSON. */

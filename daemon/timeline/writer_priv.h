@@ -9,10 +9,11 @@
 
 /* One saving that waits or is under way. Its strings and legs live in `memory`. */
 struct writer_unit {
-	struct list link; /* in writer.waiting, batch.units, or an earlier unit's `older` */
+	struct list
+		link; /* in writer.waiting, batch.units, or an earlier unit's `older` */
 	struct list older; /* savings of the same interaction that this one replaces */
 	struct interaction in;
-	bool has_interaction; /* false: a checkpoint alone */
+	bool has_interaction;	      /* false: a checkpoint alone */
 	struct checkpoint checkpoint; /* channel NULL = none */
 	const struct tenant *tenant;
 	struct uuid quarantine; /* not nil: a retry of that row */
@@ -29,7 +30,7 @@ enum field_type {
 	FIELD_UUID, /* nil = null */
 	FIELD_BOOL,
 	FIELD_TIME, /* us; 0 = null */
-	FIELD_MS, /* < 0 = null */
+	FIELD_MS,   /* < 0 = null */
 	FIELD_TRUST,
 	FIELD_TENANT,
 };
@@ -44,8 +45,8 @@ extern const struct field leg_fields[];
 extern const size_t leg_n_fields;
 
 /* NULL interaction: a checkpoint alone. Copies; returns, caller frees. */
-struct writer_unit *writer_unit_new(const struct tenant *, const struct interaction *,
-	const struct checkpoint *);
+struct writer_unit *writer_unit_new(
+	const struct tenant *, const struct interaction *, const struct checkpoint *);
 void writer_unit_free(struct writer_unit *);
 
 /* The statement that saves these units (those with an interaction; units is a list of
@@ -59,6 +60,7 @@ void quarantine_add(struct pg_unit *, const struct writer_unit *, const char *sq
 	const char *error);
 /* The store the writer writes to; and writer_save for a unit made by quarantine.c. */
 struct store *writer_store(struct writer *);
-void writer_save_unit(struct writer *, struct writer_unit *, write_done_fn *, void *arg);
+void
+writer_save_unit(struct writer *, struct writer_unit *, write_done_fn *, void *arg);
 
 #endif

@@ -146,7 +146,7 @@ test_recent_is_the_last_ten_newest_first_without_this_call(void)
 	struct writer *w = writer_new(&env.store, &opts);
 	struct shown s = {0};
 	struct uuid last = {{0}};
-	char summary[16];
+	char summary[24];
 	int64_t now = clock_wall_us();
 	int done = 0;
 

@@ -3,7 +3,7 @@
  * IDNA comes from libcurl's URL parser, which carries libidn2 with the right flags
  * (non-transitional UTS 46). It reads text in the locale's encoding, and the daemon
  * runs in whatever locale it was given: so it is asked with this thread in C.UTF-8. */
-#include <people/domain.h>
+#include <io/domain.h>
 
 #include <str.h>
 

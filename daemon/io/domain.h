@@ -1,6 +1,6 @@
 /* domain.h - names of domains in the one form they are compared in. */
-#ifndef INTERACTD_PEOPLE_DOMAIN_H
-#define INTERACTD_PEOPLE_DOMAIN_H
+#ifndef INTERACTD_IO_DOMAIN_H
+#define INTERACTD_IO_DOMAIN_H
 
 #include <stdbool.h>
 #include <stddef.h>
