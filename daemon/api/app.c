@@ -443,13 +443,16 @@ close_channels(struct app *app)
 	for (size_t i = 0; i < c.n; i++)
 		phone_close(&c.phones[i]);
 	xfree(&c.phones);
-	channel_core_free(&app->channels);
 }
 
-/* Good for what open_rooms left half-built. */
+/* Good for what open_rooms left half-built. The loop still runs in some of these, and
+ * requests are still answered: what they use goes after the HTTP server. */
 static void
 close_rooms(struct app *app)
 {
+	loop_timer_free(&app->adopt);
+	loop_timer_free(&app->lease_wait);
+	loop_timer_free(&app->watchdog);
 	prepare_free(&app->prepare);
 	if (app->channels)
 		close_channels(app);
@@ -458,6 +461,8 @@ close_rooms(struct app *app)
 	lease_close(&app->lease);
 	http_close(&app->http);
 	api_free(&app->api);
+	if (app->channels)
+		channel_core_free(&app->channels);
 	pops_free(&app->pops);
 	agent_tokens_free(&app->tokens);
 	agents_free(&app->agents);
@@ -465,9 +470,6 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
-	loop_timer_free(&app->adopt);
-	loop_timer_free(&app->lease_wait);
-	loop_timer_free(&app->watchdog);
 }
 
 /* ---- Signals, watchdog ------------------------------------------------------------

@@ -19,9 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define RENEW_MS    1000
-#define DEADLINE_MS 3000
-#define HOLDER_MAX  160
+#define RENEW_MS     1000
+#define DEADLINE_MS  3000
+#define GIVE_BACK_MS 1000
+#define HOLDER_MAX   160
 
 struct lease {
 	struct loop *loop;
@@ -153,6 +154,32 @@ lease_current_holder(const struct lease *l)
 	return l->holder;
 }
 
+static void
+on_given_back(void *arg, const struct pg_answer *a)
+{
+	bool *answered = arg;
+
+	(void)a;
+	*answered = true;
+}
+
+/* Waits for the answer: the pool may be closed right after, and whoever comes next would
+ * have to wait until the lease has run out. */
+static void
+lease_give_back(struct lease *l)
+{
+	struct pg_unit *u = lease_unit(l, "lease_give_back");
+	bool answered = false;
+
+	/* The units' own deadlines end both. A renewal must not come behind. */
+	while (l->asking)
+		loop_run_once(l->loop, GIVE_BACK_MS);
+	loop_timer_stop(l->timer);
+	pg_submit(&u, GIVE_BACK_MS, on_given_back, &answered);
+	while (!answered)
+		loop_run_once(l->loop, GIVE_BACK_MS);
+}
+
 void
 lease_close(struct lease **lp)
 {
@@ -161,11 +188,8 @@ lease_close(struct lease **lp)
 	*lp = NULL;
 	if (!l)
 		return;
-	if (l->held && pg_is_up(l->pg)) {
-		struct pg_unit *u = lease_unit(l, "lease_give_back");
-
-		pg_submit(&u, DEADLINE_MS, NULL, NULL);
-	}
+	if (l->held && pg_is_up(l->pg))
+		lease_give_back(l);
 	l->closed = true;
 	loop_timer_stop(l->timer);
 	if (!l->asking)

@@ -23,6 +23,7 @@ struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *
 	const struct lease_callbacks *, void *arg);
 bool lease_is_held(const struct lease *);
 const char *lease_current_holder(const struct lease *); /* as last seen; "" unknown */
-void lease_close(struct lease **); /* gives it back if it can at once */
+/* Gives it back if the database is there, running the loop until that is answered. */
+void lease_close(struct lease **);
 
 #endif
