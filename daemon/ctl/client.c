@@ -224,6 +224,22 @@ hint(const struct ctl *ctl, long status)
 	return NULL;
 }
 
+/* Further members of a problem: whose an address or an interface is. */
+static void
+tell_holder(const json_t *problem)
+{
+	static const char *const kinds[] = {"contact", "agent"};
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		const char *id = json_string_value(json_object_get(problem, kinds[i]));
+		struct buf b = BUF_INIT;
+		print_safe(&b, id);
+		if (id)
+			fprintf(stderr, "See: interactctl %s show %s\n", kinds[i],
+				buf_str(&b));
+		buf_fini(&b);
+	}
+}
+
 int
 client_refused(const struct ctl *ctl, const struct client_answer *a)
 {
@@ -236,6 +252,7 @@ client_refused(const struct ctl *ctl, const struct client_answer *a)
 	if (!detail)
 		fprintf(stderr, " (HTTP status %ld)", a->status);
 	fprintf(stderr, "%s%s\n", more ? "\n" : "", more ? more : "");
+	tell_holder(a->json);
 	buf_fini(&b);
 	return a->status == 404 ? CTL_NOT_FOUND : CTL_REFUSED;
 }

@@ -165,6 +165,7 @@ cmd_more(const json_t *list, const char *option)
 	if (!next)
 		return;
 	print_safe(&b, next);
+	fflush(stdout);
 	fprintf(stderr, "There is more: %s %s\n", option, buf_str(&b));
 	buf_fini(&b);
 }

@@ -13,6 +13,7 @@ show_key(const struct ctl *ctl, const json_t *o)
 	(void)ctl;
 	print_text(value_text(o, "key"));
 	putchar('\n');
+	fflush(stdout);
 	fputs("Keep it now: it is stored as a hash and not shown again.\n", stderr);
 	return CTL_OK;
 }

@@ -190,6 +190,7 @@ show_token(const struct ctl *ctl, const json_t *o)
 	(void)ctl;
 	print_text(value_text(o, "token"));
 	putchar('\n');
+	fflush(stdout);
 	print_time(&b, value_text(o, "expires_at"));
 	fprintf(stderr,
 		"Good until %s for this agent's stream and resources; it is not shown "

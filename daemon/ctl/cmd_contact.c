@@ -164,20 +164,20 @@ const struct ctl_command cmd_contact_show = {
 
 /* KIND:VALUE, or a value whose kind the option says. */
 static int
-add_identity(json_t *list, const char *kind, const char *text)
+add_identity(json_t *list, const char *option, const char *kind, const char *text)
 {
 	json_t *o = json_object();
 	const char *colon = kind ? NULL : strchr(text, ':');
 	if (!kind && !colon) {
 		json_decref(o);
-		return args_wrong(NULL,
-			"--identity %s: KIND:VALUE, as in "
-			"external:crm:42",
-			text);
+		return args_wrong(NULL, "--%s %s: KIND:VALUE, as in external:crm:42",
+			option, text);
 	}
 	json_object_set_new(o, "kind",
 		kind ? json_string(kind) : json_stringn(text, (size_t)(colon - text)));
 	json_object_set_new(o, "value", json_string(kind ? text : colon + 1));
+	if (str_eq(option, "remove"))
+		json_object_set_new(o, "remove", json_true());
 	json_array_append_new(list, o);
 	return 0;
 }
@@ -185,14 +185,14 @@ add_identity(json_t *list, const char *kind, const char *text)
 static int
 read_identities(const struct ctl_args *a, json_t *body)
 {
-	static const char *const kinds[][2] = {
-		{"phone", "phone"}, {"email", "email"}, {"identity", NULL}};
+	static const char *const kinds[][2] = {{"phone", "phone"}, {"email", "email"},
+		{"identity", NULL}, {"remove", NULL}};
 	json_t *list = json_array();
 	const char *text;
 	int rc = 0;
 	for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
 		for (unsigned n = 0; !rc && (text = args_nth(a, kinds[k][0], n)); n++)
-			rc = add_identity(list, kinds[k][1], text);
+			rc = add_identity(list, kinds[k][0], kinds[k][1], text);
 	if (json_array_size(list))
 		json_object_set(body, "identities", list);
 	json_decref(list);
@@ -337,21 +337,23 @@ run_set(struct ctl *ctl, const struct ctl_args *a)
 	return rc;
 }
 
+/* `contact add` knows all but the first. */
 static const struct ctl_option change_options[] = {
+	{"remove", "KIND:VALUE", "take this address away; may be given several times"},
 	{"name", "TEXT", "name of the person or organisation"},
 	{"phone", "NUMBER", "one more number; may be given several times"},
 	{"email", "ADDRESS", "one more e-mail address; may be given several times"},
 	{"identity", "KIND:VALUE", "one more address of any kind (external:crm:42)"},
 	{"role", "ROLE",
-		"customer, partner, supplier, distributor, agency, franchisee, competitor, "
-		"lead; may be given several times; replaces the roles"},
+		"customer, partner, supplier, distributor, agency, franchisee, "
+		"competitor, lead; may be given several times; replaces the roles"},
 	{"language", "TAG", "language they are spoken to in: zh-CN, en"},
 	{"timezone", "ZONE", "their time zone: Asia/Taipei"},
 	{"vip", "yes|no", "shown on every screen pop"},
 	{"organisation", "ID", "the contact that they belong to"},
 	{"attribute", "NAME=TEXT",
-		"anything else (NAME:=JSON for numbers and lists); may be given several "
-		"times"},
+		"anything else (NAME:=JSON for numbers and lists); may be given "
+		"several times"},
 	{"shared", NULL, "the addresses may be another named contact's too"},
 	{NULL, NULL, NULL},
 };
@@ -368,7 +370,7 @@ const struct ctl_command cmd_contact_add = {
 		"--role customer\n"
 		"  interactctl contact add --name 'Ada Ltd' --email office@ada.example \\\n"
 		"      --identity external:crm:42 --vip yes --attribute segment=gold\n",
-	.options = change_options,
+	.options = &change_options[1],
 	.run = run_add,
 };
 

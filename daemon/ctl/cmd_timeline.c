@@ -110,17 +110,39 @@ show_legs(const struct ctl *ctl, const json_t *legs)
 	table_end(&t, "No legs.");
 }
 
+static void
+show_history(const struct ctl *ctl, const json_t *history)
+{
+	struct table *t = table_new(ctl, "CHANGED|~WHO|WHAT|~FIELDS");
+	for (size_t i = 0; i < json_array_size(history); i++) {
+		const json_t *it = json_array_get(history, i);
+		struct buf b = BUF_INIT;
+		table_cell_time(t, value_text(it, "at"));
+		table_cell(t, value_text(it, "actor"));
+		table_cell(t, value_text(it, "action"));
+		value_join(&b, value_at(it, "fields"));
+		table_cell(t, buf_str(&b));
+		buf_fini(&b);
+	}
+	table_end(&t, "Not changed.");
+}
+
 static int
 show_interaction(const struct ctl *ctl, const json_t *o)
 {
 	json_t *rest = json_copy((json_t *)(uintptr_t)o);
-	const json_t *legs = value_at(o, "legs");
+	const json_t *legs = value_at(o, "legs"), *history = value_at(o, "history");
 	json_object_del(rest, "legs");
+	json_object_del(rest, "history");
 	value_print(ctl, rest);
 	json_decref(rest);
 	if (json_array_size(legs)) {
 		putchar('\n');
 		show_legs(ctl, legs);
+	}
+	if (json_array_size(history)) {
+		putchar('\n');
+		show_history(ctl, history);
 	}
 	return CTL_OK;
 }
