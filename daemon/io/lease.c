@@ -9,6 +9,7 @@
  *too. A lease closed with a question under way is freed when its answer has come. */
 #include <io/lease.h>
 
+#include <io/loop.h>
 #include <log.h>
 #include <mem.h>
 #include <str.h>
