@@ -39,11 +39,12 @@ struct channel;
 #define CHANNEL_PHONE 1u /* gives call events; its conf struct begins with phone_conf */
 
 struct channel_ops {
-	const char *driver; /* "asterisk": the value of `driver =` in a [channel] section */
+	const char *
+		driver; /* "asterisk": the value of `driver =` in a [channel] section */
 	const char *summary; /* one line for `interactctl channels` and the manual */
-	unsigned caps; /* CHANNEL_PHONE … */
-	size_t size; /* of the driver's private state */
-	size_t conf_size; /* of the struct the rows fill */
+	unsigned caps;	     /* CHANNEL_PHONE … */
+	size_t size;	     /* of the driver's private state */
+	size_t conf_size;    /* of the struct the rows fill */
 	const struct conf_key *keys; /* ends with CONF_END */
 
 	/* Required. Checks of keys against each other happen here too (and alone, with
@@ -91,7 +92,8 @@ void channel_refused(struct channel *, const char *cause, const char *detail_fmt
  * its rows by PHONE_CONF_KEYS. The tracker reads them; a driver need not. */
 struct phone_conf {
 	struct conf_regex trunks; /* over endpoints: those that lead outside */
-	struct conf_regex agents; /* over endpoints (or presence): group 1 = agent's id */
+	struct conf_regex
+		agents;	    /* over endpoints (or presence): group 1 = agent's id */
 	char *agent_prefix; /* put before ids found by `agents` */
 	struct conf_list own_numbers; /* never a contact */
 	struct conf_regex dial_allow; /* numbers that may be dialled */
@@ -138,7 +140,8 @@ struct phone_conf {
 	E(QUEUE_OFFER, "queue offers uid to member interface (other_uid = its leg)")   \
 	E(QUEUE_NO_ANSWER, "the member's ring time ran out")                           \
 	E(QUEUE_CONNECT, "the member took uid")                                        \
-	E(QUEUE_COMPLETE, "the member's part is over (result: caller, agent, transfer)") \
+	E(QUEUE_COMPLETE,                                                              \
+		"the member's part is over (result: caller, agent, transfer)")         \
 	E(BRIDGE_ENTER, "uid is in bridge (flag CALL_PARKING_BRIDGE …)")               \
 	E(BRIDGE_LEAVE, "uid left bridge")                                             \
 	E(HOLD, "uid's user put the other side on hold")                               \
@@ -160,8 +163,9 @@ struct phone_conf {
 	E(ORIGINATE, "an originate was asked for: uid if known, exten = target")       \
 	E(ORIGINATE_RESULT, "and its answer (result; agent's phone)")                  \
 	E(SNAPSHOT_BEGIN, "what follows is the phone system's own list")               \
-	E(SNAPSHOT_CHANNEL, "one channel in it, as CHANNEL_NEW; bridge, age_ms, detail " \
-			    "= application")                                           \
+	E(SNAPSHOT_CHANNEL,                                                            \
+		"one channel in it, as CHANNEL_NEW; bridge, age_ms, detail "           \
+		"= application")                                                       \
 	E(SNAPSHOT_WAITING, "one caller waiting in queue (age_ms)")                    \
 	E(SNAPSHOT_PARKED, "one parked caller")                                        \
 	E(SNAPSHOT_END, "the list is complete: what is not in it is gone")             \
@@ -172,13 +176,13 @@ enum call_event_type {
 #define E(name, help) CALL_##name,
 	CALL_EVENTS(E)
 #undef E
-	CALL_EVENT_TYPES
+		CALL_EVENT_TYPES
 };
 
 enum call_channel_state {
 	CALL_STATE_UNKNOWN,
-	CALL_STATE_DOWN, /* exists, nothing rings yet */
-	CALL_STATE_RING, /* the caller's side hears ringing */
+	CALL_STATE_DOWN,    /* exists, nothing rings yet */
+	CALL_STATE_RING,    /* the caller's side hears ringing */
 	CALL_STATE_RINGING, /* this phone rings */
 	CALL_STATE_PROGRESS,
 	CALL_STATE_UP,
@@ -195,21 +199,22 @@ enum call_result {
 	CALL_RESULT_UNAVAILABLE,
 	CALL_RESULT_REJECTED,
 	CALL_RESULT_FORWARDED, /* 302: other_exten says where */
-	CALL_RESULT_CALLER, /* QUEUE_COMPLETE: who ended it */
+	CALL_RESULT_CALLER,    /* QUEUE_COMPLETE: who ended it */
 	CALL_RESULT_AGENT,
 	CALL_RESULT_TRANSFER,
 	CALL_RESULT_FAILED,
 	CALL_RESULT_INVALID,
 };
 
-#define CALL_LOCAL 1u /* uid is a half of a Local channel (name ends in ;1 or ;2) */
-#define CALL_OTHER_LOCAL 2u /* so is other_uid */
+#define CALL_LOCAL	    1u /* uid is a half of a Local channel (name ends in ;1 or ;2) */
+#define CALL_OTHER_LOCAL    2u /* so is other_uid */
 #define CALL_PARKING_BRIDGE 4u /* BRIDGE_ENTER: a place to wait, not to talk */
-#define CALL_SHUTDOWN 8u /* hung up because the phone system stops */
-#define CALL_SOFT 16u /* HANGUP_REQUEST: ordered by somebody, not by the far end */
-#define CALL_WITHHELD 32u /* the caller's number is withheld */
-#define CALL_OUTGOING 64u /* the phone system made this channel (it dials out on it) */
-#define CALL_EXTERNAL 128u /* the phone system itself says that the channel leads outside */
+#define CALL_SHUTDOWN	    8u /* hung up because the phone system stops */
+#define CALL_SOFT	    16u /* HANGUP_REQUEST: ordered by somebody, not by the far end */
+#define CALL_WITHHELD	    32u /* the caller's number is withheld */
+#define CALL_OUTGOING	    64u /* the phone system made this channel (it dials out on it) */
+#define CALL_EXTERNAL                                                                  \
+	128u /* the phone system itself says that the channel leads outside */
 
 /* The text fields; one list makes the struct, the spool's format (only ever append) and
  * the debug print. Absent = NULL. Number fields are as the phone system gave them. */
@@ -219,7 +224,8 @@ enum call_result {
 	T(linked, "id of the oldest channel it belongs with; changes as bridges join") \
 	T(name, "the channel's name, PJSIP/1001-0000005c")                             \
 	T(endpoint, "the phone or trunk it belongs to, PJSIP/1001")                    \
-	T(presence, "what `agents` is matched with if not the endpoint, 1001@pbx.test") \
+	T(presence,                                                                    \
+		"what `agents` is matched with if not the endpoint, 1001@pbx.test")    \
 	T(caller_number, "the number the channel presents")                            \
 	T(caller_name, "")                                                             \
 	T(connected_number, "who it talks to, as the phone system says")               \

@@ -11,11 +11,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define AMI_LINES_MAX 512 /* more lines: the message is refused */
+#define AMI_LINES_MAX	512	    /* more lines: the message is refused */
 #define AMI_MESSAGE_MAX (64 * 1024) /* longer: refused, skipped to its end */
 
 struct ami_line {
-	const char *key, *value; /* end with NUL; value is as on the wire (not unescaped) */
+	const char *key,
+		*value; /* end with NUL; value is as on the wire (not unescaped) */
 	size_t key_len, value_len;
 };
 
@@ -41,8 +42,8 @@ struct ami_parser *ami_parser_new(const struct ami_parser_callbacks *, void *arg
 void ami_parser_free(struct ami_parser **); /* also inside a callback */
 /* Any cut of the stream gives the same messages. Returns false once the stream cannot be
  * AMI (no banner in the first 1 KiB); *why_r says it then. */
-bool ami_parser_feed(struct ami_parser *, const char *data, size_t len,
-	const char **why_r);
+bool
+ami_parser_feed(struct ami_parser *, const char *data, size_t len, const char **why_r);
 
 /* The first line of that key (case-insensitive, as Asterisk's own), or NULL. */
 const char *ami_get(const struct ami_message *, const char *key);

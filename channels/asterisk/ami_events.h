@@ -19,7 +19,7 @@ void ami_events_reset(struct ami_events *);
  * received; its own Timestamp wins. Returns whether it was one that matters to calls.
  * List items (CoreShowChannel, Status, QueueEntry, ParkedCall with an ActionID) become
  * SNAPSHOT_… events; the caller brackets them with SNAPSHOT_BEGIN and _END. */
-bool ami_events_translate(struct ami_events *, const struct ami_message *, int64_t at_us,
-	ami_call_event_fn *, void *arg);
+bool ami_events_translate(struct ami_events *, const struct ami_message *,
+	int64_t at_us, ami_call_event_fn *, void *arg);
 
 #endif

@@ -14,7 +14,8 @@ enum call_direction { CALL_IN, CALL_OUT };
 
 /* What an interaction of kind call says of itself while it lives. */
 #define CALL_PHASES(S)                                                                 \
-	S(RINGING, "ringing", "nobody has answered; announcements and menus count here") \
+	S(RINGING, "ringing",                                                          \
+		"nobody has answered; announcements and menus count here")             \
 	S(WAITING, "waiting", "in a queue")                                            \
 	S(TALKING, "talking", "bridged with an agent")                                 \
 	S(HELD, "held", "on hold, parked, or between two agents")                      \
@@ -29,11 +30,12 @@ const char *call_phase_text(enum call_phase);
 
 /* contract.md's words, for dispositions of calls… */
 #define CALL_DISPOSITIONS(D)                                                           \
-	D(NONE, "") D(ANSWERED, "answered") D(ABANDONED, "abandoned") D(BUSY, "busy")  \
-	D(NO_ANSWER, "no_answer") D(REJECTED, "rejected")                              \
-	D(UNREACHABLE, "unreachable") D(QUEUE_TIMEOUT, "queue_timeout")                \
-	D(VOICEMAIL, "voicemail") D(IVR_ONLY, "ivr_only") D(FAILED, "failed")          \
-	D(INTERRUPTED, "interrupted")
+	D(NONE, "")                                                                    \
+	D(ANSWERED, "answered") D(ABANDONED, "abandoned") D(BUSY, "busy")              \
+		D(NO_ANSWER, "no_answer") D(REJECTED, "rejected") D(                   \
+			UNREACHABLE, "unreachable") D(QUEUE_TIMEOUT, "queue_timeout")  \
+			D(VOICEMAIL, "voicemail") D(IVR_ONLY, "ivr_only")              \
+				D(FAILED, "failed") D(INTERRUPTED, "interrupted")
 enum call_disposition {
 #define D(name, text) CALL_DISP_##name,
 	CALL_DISPOSITIONS(D)
@@ -43,11 +45,12 @@ const char *call_disposition_text(enum call_disposition); /* NULL for NONE */
 
 /* …and for how a leg, and so its pop, ended. */
 #define CALL_REASONS(R)                                                                \
-	R(NONE, "") R(COMPLETED, "completed") R(ANSWERED_ELSEWHERE, "answered_elsewhere") \
-	R(NO_ANSWER, "no_answer") R(BUSY, "busy") R(REJECTED, "rejected")              \
-	R(CALLER_HANGUP, "caller_hangup") R(TRANSFERRED, "transferred")                \
-	R(UNREACHABLE, "unreachable") R(INTERRUPTED, "interrupted")                    \
-	R(REASSIGNED, "reassigned") R(ANSWERED, "answered")
+	R(NONE, "")                                                                    \
+	R(COMPLETED, "completed") R(ANSWERED_ELSEWHERE, "answered_elsewhere")          \
+		R(NO_ANSWER, "no_answer") R(BUSY, "busy") R(REJECTED, "rejected") R(   \
+			CALLER_HANGUP, "caller_hangup") R(TRANSFERRED, "transferred")  \
+			R(UNREACHABLE, "unreachable") R(INTERRUPTED, "interrupted")    \
+				R(REASSIGNED, "reassigned") R(ANSWERED, "answered")
 enum call_reason {
 #define R(name, text) CALL_REASON_##name,
 	CALL_REASONS(R)
@@ -55,7 +58,15 @@ enum call_reason {
 };
 const char *call_reason_text(enum call_reason); /* NULL for NONE */
 
-enum leg_type { LEG_QUEUE, LEG_RING, LEG_TALK, LEG_HOLD, LEG_PARK, LEG_TRANSFER, LEG_IVR };
+enum leg_type {
+	LEG_QUEUE,
+	LEG_RING,
+	LEG_TALK,
+	LEG_HOLD,
+	LEG_PARK,
+	LEG_TRANSFER,
+	LEG_IVR
+};
 const char *leg_type_text(enum leg_type); /* "queue", "ring", "talk", … */
 
 enum leg_state { LEG_RINGING, LEG_TALKING, LEG_HELD, LEG_ENDED };
@@ -69,12 +80,12 @@ struct call_leg {
 	struct uuid id;
 	enum leg_type type;
 	enum leg_state state;
-	char *agent; /* NULL: a queue's leg, or an endpoint that is no agent's */
+	char *agent;	 /* NULL: a queue's leg, or an endpoint that is no agent's */
 	char *interface; /* "PJSIP/1001" */
 	char *queue; /* queue through which it was offered, or the queue's own name */
-	char *uid; /* the phone system's channel */
+	char *uid;   /* the phone system's channel */
 	int64_t at_us, answered_us, ended_us; /* 0 = not (yet) */
-	int64_t talk_us, hold_us; /* finished stretches */
+	int64_t talk_us, hold_us;	      /* finished stretches */
 	enum call_reason result;
 	bool pop; /* it is shown to its agent: open until LEG_ENDED */
 };
@@ -84,7 +95,7 @@ struct call_variable {
 };
 
 struct call {
-	struct uuid id; /* the interaction's */
+	struct uuid id;		      /* the interaction's */
 	const char *tenant, *channel; /* of the tracker */
 	char *linked; /* the first linked id: with channel and boot, the call's identity */
 	enum call_direction direction;
@@ -94,7 +105,7 @@ struct call {
 	bool withheld;
 	char *local; /* our number: the DID dialled, or the number shown outside */
 	char *agent; /* who has it, or had it last; while unanswered NULL (outgoing: caller) */
-	char *queue; /* the last queue it was in */
+	char *queue;	/* the last queue it was in */
 	char *language; /* of the dialplan's channel, or NULL */
 	struct call_variable *vars;
 	unsigned n_vars;
@@ -106,9 +117,9 @@ struct call {
 	enum call_disposition disposition;
 	struct list legs;
 	unsigned n_legs;
-	bool recovered; /* seen first in a snapshot: times are estimates */
+	bool recovered;	    /* seen first in a snapshot: times are estimates */
 	uint64_t first_seq; /* of the spool: nothing of this call is older */
-	void *user; /* the observer's */
+	void *user;	    /* the observer's */
 };
 
 #endif

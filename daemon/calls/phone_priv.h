@@ -22,12 +22,12 @@ struct phone {
 	struct tracker *tracker;
 	struct loop_timer *tick, *flush;
 	struct list calls; /* struct phone_call.link */
-	struct map by_id; /* the same, by the interaction's id */
+	struct map by_id;  /* the same, by the interaction's id */
 	struct list dirty; /* struct phone_call.dirty_link: changed since saved */
 	uint64_t last_seq; /* of the last event applied */
 	uint64_t sent_checkpoint; /* given to the writer last */
 	bool replaying, synced, frozen;
-	bool closed; /* freed with the last saving's answer */
+	bool closed;	  /* freed with the last saving's answer */
 	unsigned savings; /* given to the writer, not answered yet */
 	/* The phone system's clock as its events tell it: the time of the last event, and
 	 * our monotonic clock then. */
@@ -44,7 +44,7 @@ struct phone_call {
 	struct call *call;
 	struct subject *subject;
 	struct uuid contact; /* as the last commit had it; nil = not known, or nobody */
-	bool saved; /* once at least: its absorption must delete it */
+	bool saved;	     /* once at least: its absorption must delete it */
 };
 
 extern const struct tracker_observer phone_observer;

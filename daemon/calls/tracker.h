@@ -34,7 +34,8 @@ struct tracker_observer {
 	/* An agent's phone is offered the call, or the agent has it: open a pop. */
 	void (*leg_begun)(void *arg, struct call *, struct call_leg *);
 	void (*leg_changed)(void *arg, struct call *, struct call_leg *); /* state */
-	void (*leg_ended)(void *arg, struct call *, struct call_leg *); /* result is set */
+	void (*leg_ended)(
+		void *arg, struct call *, struct call_leg *); /* result is set */
 	/* The call waits in leg->queue (a queue pop), or does not any more (leg->state is
 	 * LEG_ENDED, result answered, caller_hangup, no_answer or reassigned). */
 	void (*queue_changed)(void *arg, struct call *, struct call_leg *);

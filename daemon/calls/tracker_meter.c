@@ -102,7 +102,7 @@ changed_at(const struct tracker *t, const struct tcall *call)
 
 	if (call->customer && call->customer->gone)
 		return call->customer->gone_us;
-	list_for_each(&call->pub.legs, it) {
+	list_for_each (&call->pub.legs, it) {
 		const struct tleg *leg = leg_of(it);
 		if (leg->lost && leg->off_us > call->meter_us && leg->off_us > at_us)
 			at_us = leg->off_us;

@@ -21,16 +21,17 @@ void agents_load(struct agents *, void (*done)(void *arg, bool ok), void *arg);
  * are bound to the channel they were first seen on. NULL: nobody's. */
 const char *agents_of_endpoint(struct agents *, const char *tenant, const char *channel,
 	const char *endpoint, const char *pattern_agent);
-bool agents_exists(const struct agents *, const char *tenant, const char *id); /* or learnt */
+bool agents_exists(
+	const struct agents *, const char *tenant, const char *id); /* or learnt */
 
 /* GET/POST/PATCH /v1/agents: id, name, interfaces[], queues[], capacity. A list holds
  * learnt agents too ("learnt": true). */
 void agent_list(struct agents *, const struct tenant *, store_answer_fn *, void *arg);
-void agent_get(struct agents *, const struct tenant *, const char *id, store_answer_fn *,
-	void *arg);
+void agent_get(struct agents *, const struct tenant *, const char *id,
+	store_answer_fn *, void *arg);
 void agent_create(struct agents *, const struct actor *, const json_t *body,
 	const struct idempotency *, store_answer_fn *, void *arg);
-void agent_patch(struct agents *, const struct actor *, const char *id, const json_t *body,
-	store_answer_fn *, void *arg);
+void agent_patch(struct agents *, const struct actor *, const char *id,
+	const json_t *body, store_answer_fn *, void *arg);
 
 #endif

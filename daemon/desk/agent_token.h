@@ -11,7 +11,7 @@
 #include <people/store.h>
 
 #define AGENT_TOKEN_PREFIX "ia_"
-#define AGENT_TICKET_S 30
+#define AGENT_TICKET_S	   30
 
 struct agent_tokens;
 
@@ -27,8 +27,8 @@ void agent_token_list(struct agent_tokens *, const struct tenant *, const char *
 void agent_token_revoke(struct agent_tokens *, const struct actor *, const char *agent,
 	const struct uuid *id, store_answer_fn *, void *arg);
 /* {"ticket","expires_at"}; STORE_UNAVAILABLE while Redis is away. */
-void agent_ticket_create(struct agent_tokens *, const struct tenant *, const char *agent,
-	store_answer_fn *, void *arg);
+void agent_ticket_create(struct agent_tokens *, const struct tenant *,
+	const char *agent, store_answer_fn *, void *arg);
 
 enum agent_token_status {
 	AGENT_TOKEN_VALID,
@@ -36,11 +36,11 @@ enum agent_token_status {
 	AGENT_TOKEN_UNAVAILABLE,
 };
 /* tenant and agent are given when VALID; borrowed until return. Later, exactly once. */
-typedef void agent_token_fn(void *arg, enum agent_token_status, const struct tenant *,
-	const char *agent);
-void agent_token_verify(struct agent_tokens *, const char *token, agent_token_fn *,
-	void *arg);
-void agent_ticket_redeem(struct agent_tokens *, const char *ticket, agent_token_fn *,
-	void *arg);
+typedef void agent_token_fn(
+	void *arg, enum agent_token_status, const struct tenant *, const char *agent);
+void agent_token_verify(
+	struct agent_tokens *, const char *token, agent_token_fn *, void *arg);
+void agent_ticket_redeem(
+	struct agent_tokens *, const char *ticket, agent_token_fn *, void *arg);
 
 #endif

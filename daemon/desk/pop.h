@@ -26,8 +26,8 @@ struct subject;
 
 struct pops_opts {
 	unsigned pop_timeout_ms; /* [daemon] pop_timeout_ms */
-	unsigned wrapup_ms; /* [daemon] wrapup_s; 0 = off */
-	unsigned stream_max; /* pops kept in an agent's stream, 0 = 1000 */
+	unsigned wrapup_ms;	 /* [daemon] wrapup_s; 0 = off */
+	unsigned stream_max;	 /* pops kept in an agent's stream, 0 = 1000 */
 };
 
 struct pops *pops_new(struct store *, struct redis *, const struct pops_opts *);
@@ -41,16 +41,16 @@ void pops_on_redis(struct pops *, bool up);
 struct subject_info {
 	const struct tenant *tenant;
 	struct uuid interaction;
-	const char *channel, *kind, *direction; /* "pbx-main", "call", "in" */
-	const char *queue; /* NULL = none */
-	const char *call_id; /* the phone system's linked id */
+	const char *channel, *kind, *direction;	  /* "pbx-main", "call", "in" */
+	const char *queue;			  /* NULL = none */
+	const char *call_id;			  /* the phone system's linked id */
 	const char *remote_kind, *remote_display; /* "phone"; display may be NULL */
 	const char *remote_value; /* normalised; NULL = withheld or unknown */
 	bool remote_normal, withheld, no_contact;
 	enum trust trust;
 	const char *local;
 	const char *variables; /* JSON object text */
-	int64_t at_us; /* the interaction's beginning */
+	int64_t at_us;	       /* the interaction's beginning */
 };
 
 struct subject *subject_begin(struct pops *, const struct subject_info *);
@@ -69,7 +69,7 @@ struct pop_info {
 	const char *agent; /* NULL: a queue's pop, of `queue` */
 	const char *queue; /* through which it came, or NULL */
 	const char *state; /* ringing, talking, held, waiting, … */
-	int64_t at_us; /* of the change */
+	int64_t at_us;	   /* of the change */
 	int64_t waited_ms; /* so far in the queue, or since the call's beginning */
 };
 /* Opening one that is open already is an update. */
@@ -77,7 +77,8 @@ void pop_open(struct subject *, const struct pop_info *);
 void pop_update(struct subject *, const struct pop_info *);
 /* reason: contract.md's. With wrap-up on, an agent's pop that was talked on becomes
  * `wrapup` and closes by itself. Unknown or closed: nothing. */
-void pop_close(struct subject *, const struct uuid *pop, const char *reason, int64_t at_us);
+void
+pop_close(struct subject *, const struct uuid *pop, const char *reason, int64_t at_us);
 
 /* After a restart: the calls that live have been opened again silently (see
  * pops_set_silent); everything else of these channels that Redis holds as open is closed
@@ -86,8 +87,8 @@ void pops_set_silent(struct pops *, bool silent); /* replay: pops go to memory o
 void pops_adopt(struct pops *, void (*done)(void *arg), void *arg);
 
 /* GET /v1/agents/{id}/pops: {"items":[…],"next":null}, the latest object of each. */
-void pops_list(struct pops *, const struct tenant *, const char *agent, store_answer_fn *,
-	void *arg);
+void pops_list(struct pops *, const struct tenant *, const char *agent,
+	store_answer_fn *, void *arg);
 
 struct pops_stats {
 	unsigned open, pending;
