@@ -218,6 +218,7 @@ on_card(void *arg, enum card_status status, struct card *card)
 	if (s->deadline)
 		loop_timer_stop(s->deadline);
 	if (status != CARD_READY) {
+		card_free(&card);
 		s->late = s->late || !s->card;
 		ask_again_later(s);
 		release_pops(s);

@@ -82,9 +82,9 @@ static void
 give_card(void *arg)
 {
 	struct card_query *q = arg;
-	struct card *c = NULL;
-	if (!fake.unavailable) {
-		c = card_new_unknown();
+	struct card *c = card_new_unknown(); /* given in any case */
+	bool unavailable = fake.unavailable;
+	if (!unavailable) {
 		c->found = !fake.unknown;
 		c->contact = fake.contact;
 		if (fake.contact_json) {
@@ -103,7 +103,7 @@ give_card(void *arg)
 	card_fn *fn = q->fn;
 	void *fn_arg = q->arg;
 	card_cancel(&q);
-	fn(fn_arg, c ? CARD_READY : CARD_UNAVAILABLE, c);
+	fn(fn_arg, unavailable ? CARD_UNAVAILABLE : CARD_READY, c);
 }
 
 struct card_query *
