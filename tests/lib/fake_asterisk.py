@@ -270,6 +270,7 @@ class Play:
         self.disconnect_at, self.lost, self.lossy = set(disconnect_at), lost, lossy
         self.instance, self.words = instance, words
         self.sent = 0
+        self.late = 0.0  # seconds: how much behind its time the latest message left
         self.done = threading.Event()
 
     def wait(self, timeout=None):
@@ -303,7 +304,9 @@ class Play:
         skip = 0
         for i, message in enumerate(self.trace.messages):
             if self.speed:
-                await asyncio.sleep(start + message.at / self.speed - time.monotonic())
+                due = start + message.at / self.speed
+                await asyncio.sleep(due - time.monotonic())
+                self.late = max(self.late, time.monotonic() - due)
             if i in self.disconnect_at:
                 server.drop_clients()
                 skip = self.lost
