@@ -98,9 +98,16 @@ refuse(struct ami_parser *p, enum ami_refusal why, const char *at, size_t len)
 static void
 skip_message(struct ami_parser *p, enum ami_refusal why)
 {
+	size_t from = p->start;
+
+	if (p->message.n > 0) { /* its first line, as it was before it was cut */
+		const struct ami_line *first = &p->message.lines[0];
+		from = (size_t)(first->key - p->data);
+		p->data[from + first->key_len] = ':';
+	}
 	p->state = PARSER_SKIP;
 	p->message.n = 0;
-	refuse(p, why, p->data + p->start, p->end - p->start);
+	refuse(p, why, p->data + from, p->end - from);
 }
 
 /* Drops what is done with, and moves the message begun to the front when room is short;

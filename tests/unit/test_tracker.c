@@ -745,12 +745,10 @@ check_cut(struct trace *tr, struct trace_events *evs, const char *truth, size_t 
 static void
 way_cut(struct trace *tr, struct trace_events *evs, const char *truth)
 {
-	unsigned random = 7;
 	size_t step = is(tr, "burst-50") ? evs->n / 6 : 1;
 
 	for (size_t cut = 0; cut <= evs->n; cut += step ? step : 1)
 		check_cut(tr, evs, truth, cut);
-	(void)random;
 }
 
 static void
@@ -844,6 +842,39 @@ test_a_restart_that_says_nothing(void)
 	each_trace(way_gone);
 }
 
+/* One event that never comes changes what we know, but begins nothing twice, and at the
+ * next snapshot everything that hung on it is closed. */
+static void
+way_missing(struct trace *tr, struct trace_events *evs, const char *truth)
+{
+	static struct model nothing;
+	size_t step = is(tr, "burst-50") ? evs->n / 6 : 1;
+	json_int_t most =
+		json_integer_value(json_object_get(tr->truth, "interactions"));
+
+	(void)truth;
+	for (size_t lost = 0; lost < evs->n; lost += step ? step : 1) {
+		struct tracker *t = seen_tracker(&seen);
+		play(t, evs, 0, lost);
+		play(t, evs, lost + 1, evs->n);
+		give_snapshot(t, &nothing, last_time(evs) + 10000000);
+		tracker_tick(t, last_time(evs) + 20000000);
+		if (seen.errors || seen_count_open(&seen) || seen.n_calls > most)
+			test_fail(__FILE__, __LINE__,
+				"%s without event %zu: %u calls: %s", tr->name, lost,
+				seen.n_calls, seen.error);
+		for (unsigned i = 0; i < seen.n_calls; i++)
+			CHECK(seen.calls[i].ended);
+		tracker_free(&t);
+	}
+}
+
+static void
+test_any_one_event_never_comes(void)
+{
+	each_trace(way_missing);
+}
+
 /* ---- The daemon starts while calls are up ------------------------------------------------ */
 
 static void
@@ -916,6 +947,7 @@ main(void)
 	TEST(test_cut_anywhere_nothing_lost);
 	TEST(test_cut_with_events_lost);
 	TEST(test_a_restart_that_says_nothing);
+	TEST(test_any_one_event_never_comes);
 	TEST(test_calls_up_when_we_come);
 	traces_free(&all);
 	return test_done();
