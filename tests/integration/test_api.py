@@ -38,7 +38,7 @@ ROUTES = [
     ("PATCH", "/v1/agents/nobody-yet", {"name": "B"}, LEAD, 404),
     ("GET", "/v1/agents/1001/pops", None, ALL, 200),
     ("GET", "/v1/agents/1001/stream", None, ALL, 426),
-    ("GET", "/v1/pops/stream", None, ALL - {"agent"}, 426),
+    ("GET", "/v1/pops/stream", None, ALL - {"agent"}, 406),
     ("POST", "/v1/agents/1001/tokens", {}, LEAD | {"integration"}, None),
     ("GET", "/v1/agents/1001/tokens", None, LEAD | {"integration"}, 200),
     ("DELETE", f"/v1/agents/1001/tokens/{NOBODY}", None, LEAD | {"integration"}, 404),
