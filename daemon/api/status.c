@@ -110,19 +110,14 @@ static void
 put_channel(void *arg, struct channel *ch)
 {
 	struct json_out *j = arg;
-	struct buf b = BUF_INIT;
-	struct json_out inner;
 	json_put_object(j, NULL);
-	json_out_init(&inner, &b);
-	channel_core_write(ch, &inner, NULL);
-	json_put_raw(j, "channel", buf_str(&b));
+	channel_core_put(ch, j);
 	if (app_phone(ch)) {
 		json_put_object(j, "phone");
 		phone_status_json(app_phone(ch), j);
 		json_put_object_end(j);
 	}
 	json_put_object_end(j);
-	buf_fini(&b);
 }
 
 static void

@@ -53,7 +53,7 @@ print_spools_json(const json_t *channels)
 		if (spool)
 			json_array_append_new(
 				items, json_pack("{s:s,s:O}", "channel",
-					       value_text(it, "channel.name"), "spool",
+					       value_text(it, "name"), "spool",
 					       spool));
 	}
 	json_t *o = json_pack("{s:o,s:n}", "items", items, "next");
@@ -73,7 +73,7 @@ show_daemon(const struct ctl *ctl, const json_t *o)
 		const json_t *it = json_array_get(list, i);
 		const json_t *spool = value_at(it, "phone.spool");
 		if (spool)
-			add_spool(t, value_text(it, "channel.name"), spool);
+			add_spool(t, value_text(it, "name"), spool);
 	}
 	table_end(&t, "No phone system is configured.");
 }

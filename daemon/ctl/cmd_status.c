@@ -114,7 +114,7 @@ state_color(const char *state)
 static void
 add_channel(struct table *t, const json_t *item)
 {
-	const json_t *ch = value_at(item, "channel");
+	const json_t *ch = item;
 	const char *state = value_text(ch, "state"), *why = value_text(ch, "why");
 	bool phone = value_at(item, "phone");
 	table_cell(t, value_text(ch, "name"));
@@ -188,7 +188,7 @@ find_channel(const json_t *o, const char *name)
 {
 	const json_t *list = value_at(o, "channels");
 	for (size_t i = 0; i < json_array_size(list); i++)
-		if (str_eq(value_text(json_array_get(list, i), "channel.name"), name))
+		if (str_eq(value_text(json_array_get(list, i), "name"), name))
 			return json_array_get(list, i);
 	return NULL;
 }
@@ -196,9 +196,7 @@ find_channel(const json_t *o, const char *name)
 static void
 show_channel(const struct ctl *ctl, const json_t *item)
 {
-	value_print(ctl, value_at(item, "channel"));
-	if (value_at(item, "phone"))
-		value_print(ctl, value_at(item, "phone"));
+	value_print(ctl, item);
 }
 
 static int

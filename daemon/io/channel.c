@@ -576,9 +576,8 @@ counter_write(void *arg, const char *name, bool refused, unsigned long long valu
 }
 
 void
-channel_core_write(const struct channel *ch, struct json_out *json, const char *key)
+channel_core_put(const struct channel *ch, struct json_out *json)
 {
-	json_put_object(json, key);
 	json_put_string(json, "name", ch->name);
 	json_put_string(json, "tenant", ch->tenant);
 	json_put_string(json, "driver", ch->ops->driver);
@@ -596,5 +595,4 @@ channel_core_write(const struct channel *ch, struct json_out *json, const char *
 	json_put_object_end(json);
 	if (ch->ops->status)
 		ch->ops->status(ch, json);
-	json_put_object_end(json);
 }

@@ -103,8 +103,8 @@ typedef void
 channel_counter_fn(void *arg, const char *name, bool refused, unsigned long long value);
 void channel_core_counters(const struct channel *, channel_counter_fn *, void *arg);
 
-/* Writes the channel's object of /v1/status: name, tenant, driver, state, since, why,
- * peer, counters, refused, and what the driver adds. */
-void channel_core_write(const struct channel *, struct json_out *, const char *key);
+/* The members of the channel's object in /v1/status: name, tenant, driver, state, since,
+ * why, peer, counters, refused, and what the driver adds. */
+void channel_core_put(const struct channel *, struct json_out *);
 
 #endif

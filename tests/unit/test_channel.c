@@ -386,7 +386,9 @@ test_status_object(void)
 	channel_up(ch, "Phone 1.2");
 	channel_count(ch, "messages", 3);
 	json_out_init(&json, &text);
-	channel_core_write(ch, &json, NULL);
+	json_put_object(&json, NULL);
+	channel_core_put(ch, &json);
+	json_put_object_end(&json);
 	clock_fake(0, 0);
 	CHECK_STR(buf_str(&text),
 		"{\"name\":\"a\",\"tenant\":\"default\",\"driver\":\"fake\","
