@@ -256,7 +256,7 @@ def fake(pbx):
 
 
 def channel_status(daemon, name="pbx-main"):
-    return next(c for c in daemon.status()["channels"] if c["channel"]["name"] == name)
+    return next(c for c in daemon.status()["channels"] if c["name"] == name)
 
 
 def still_works(daemon, fake, subscriber):
@@ -322,7 +322,7 @@ def test_half_a_message_then_silence(make_daemon, asterisk, subscriber, eventual
     daemon.wait_channels()
     asterisk.mute = True
     asterisk.send_raw(b"Event: Newchannel\r\nChan")
-    eventually(lambda: channel_status(daemon)["channel"]["state"] != "up")
+    eventually(lambda: channel_status(daemon)["state"] != "up")
     asterisk.mute = False
     still_works(daemon, asterisk, subscriber)
     assert asterisk.logins >= 2
@@ -337,7 +337,7 @@ def test_something_else_answers_at_the_address(make_daemon, banner, eventually):
             fake, answer_timeout_s="1", reconnect_max_ms="500ms")})
         daemon.expect("pbx-main").start()
         eventually(lambda: "pbx-main" in daemon.log())
-        eventually(lambda: channel_status(daemon)["channel"]["state"] != "up")
+        eventually(lambda: channel_status(daemon)["state"] != "up")
         assert daemon.api().get("/readyz").status == 200
         assert daemon.log().count("pbx-main") < 20
 
@@ -355,7 +355,7 @@ def test_a_refused_login_is_told_and_tried_slowly(make_daemon, eventually):
         assert len(fake.seen("Login")) < 12
         # Put right, it comes by itself.
         fake.users["interactd"] = "secret"
-        eventually(lambda: channel_status(daemon)["channel"]["state"] == "up", 20)
+        eventually(lambda: channel_status(daemon)["state"] == "up", 20)
 
 
 def test_nobody_listens_then_somebody_does(make_daemon, eventually):
@@ -465,7 +465,7 @@ def test_tls_to_the_phone_system(make_daemon, tmp_path, subscriber):
         daemon.expect("wary").start()
         daemon.wait_channels("pbx-main")
         still_works(daemon, fake, subscriber)
-        assert channel_status(daemon, "wary")["channel"]["state"] != "up"
+        assert channel_status(daemon, "wary")["state"] != "up"
 
 
 def test_the_log_shows_nothing_of_customers(make_daemon, asterisk, subscriber):

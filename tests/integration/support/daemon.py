@@ -117,10 +117,10 @@ class Daemon:
         """Until these channels (all, if none is named) are up and synced."""
         def up():
             channels = self.api().get("/v1/status").json["channels"]
-            # each is {"channel": {...}, "phone": {...}}
-            state = {c["channel"]["name"]: c for c in channels}
+            # each has "phone" beside its own members
+            state = {c["name"]: c for c in channels}
             wanted = names or state
-            return all(state[n]["channel"]["state"] == "up" and state[n]["phone"]["synced"]
+            return all(state[n]["state"] == "up" and state[n]["phone"]["synced"]
                        for n in wanted)
         wait_until(up, timeout * SLOW, f"channels {names or 'all'} to be up")
 
