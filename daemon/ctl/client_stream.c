@@ -1,7 +1,8 @@
-/* client_stream.c - Server-Sent Events (HTML standard, §9.2.6): read, and kept up.
+/* client_stream.c - Server-Sent Events of the daemon, kept up. Their form is sse.c's.
  *
  * The daemon sends a comment every 15 s, so silence of 45 s is a lost connection. */
 #include <ctl/client_priv.h>
+#include <ctl/sse.h>
 
 #include <mem.h>
 #include <str.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-#define EVENT_MAX     ((size_t)1024 * 1024)
 #define SILENCE_S     45L
 #define RETRY_MIN_MS  500
 #define RETRY_MAX_MS  5000
@@ -19,37 +19,13 @@
 struct stream {
 	const struct client_stream *to;
 	struct client_request request;
-	struct buf line, data; /* what came of the current line; data of the event */
-	struct buf problem;    /* body of an answer that is no stream */
-	bool has_data, ended;
+	struct sse sse;
+	struct buf problem; /* body of an answer that is no stream */
+	bool ended;
 	bool up;	/* it has been connected before: losses are told, not fatal */
 	bool connected; /* this attempt got through */
 	bool lost_told;
 };
-
-static void
-dispatch(struct stream *s)
-{
-	if (s->has_data && !s->to->on_data(s->to->arg, buf_str(&s->data), s->data.len))
-		s->ended = true;
-	s->has_data = false;
-	buf_clear(&s->data);
-}
-
-static void
-handle_line(struct stream *s)
-{
-	const char *line = buf_str(&s->line);
-	if (!*line)
-		dispatch(s);
-	if (str_starts(line, "data:")) {
-		if (s->has_data)
-			buf_addc(&s->data, '\n');
-		buf_adds(&s->data, line + 5 + (line[5] == ' '));
-		s->has_data = true;
-	}
-	buf_clear(&s->line);
-}
 
 static void
 mark_up(struct stream *s)
@@ -73,15 +49,9 @@ on_bytes(char *bytes, size_t size, size_t n, void *arg)
 		return len;
 	}
 	mark_up(s);
-	for (size_t i = 0; i < len && !s->ended; i++) {
-		if (bytes[i] == '\n')
-			handle_line(s);
-		else if (bytes[i] != '\r' && bytes[i] != '\0')
-			buf_addc(&s->line, bytes[i]);
-		if (s->line.len + s->data.len > EVENT_MAX)
-			return 0;
-	}
-	return s->ended ? 0 : len;
+	enum sse_result r = sse_feed(&s->sse, bytes, len, s->to->on_data, s->to->arg);
+	s->ended = r == SSE_ENDED;
+	return r == SSE_MORE ? len : 0;
 }
 
 static bool
@@ -109,10 +79,8 @@ run_once(struct ctl *ctl, struct stream *s, const char *path, bool *again_r)
 	int rc = client_request_init(ctl, q, path);
 	if (rc)
 		return rc;
-	buf_clear(&s->line);
-	buf_clear(&s->data);
+	sse_clear(&s->sse);
 	buf_clear(&s->problem);
-	s->has_data = false;
 	q->headers = curl_slist_append(q->headers, "Accept: text/event-stream");
 	curl_easy_setopt(q->curl, CURLOPT_HTTPHEADER, q->headers);
 	curl_easy_setopt(q->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
@@ -162,8 +130,7 @@ client_stream(struct ctl *ctl, const char *path, const struct client_stream *to)
 		pause_ms(wait);
 		wait = wait < RETRY_MAX_MS / 2 ? wait * 2 : RETRY_MAX_MS;
 	}
-	buf_fini(&s.line);
-	buf_fini(&s.data);
+	sse_fini(&s.sse);
 	buf_fini(&s.problem);
 	return rc;
 }

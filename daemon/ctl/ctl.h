@@ -3,7 +3,7 @@
  *	main.c          arguments, dispatch
  *	args.c          reading options and words, by a command's table
  *	help.c          the overview and each command's page
- *	client.c        HTTP to the daemon, streams
+ *	client.c        HTTP to the daemon; client_stream.c, sse.c: its streams
  *	print.c         tables, colours, widths, safe text
  *	value.c         the API's JSON
  *	cmd_*.c         the commands, by subject

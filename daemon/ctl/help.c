@@ -8,7 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define USAGE_WIDTH 34
+#define LEFT_WIDTH 28
+#define PAGE_WIDTH 96
 
 static void
 heading(const struct ctl *ctl, const char *text)
@@ -17,24 +18,44 @@ heading(const struct ctl *ctl, const char *text)
 		print_color(ctl, COLOR_NONE));
 }
 
-static void
-print_entry(const char *left, const char *right)
+/* As many words of text as fit in `width` columns; returns where the rest begins. */
+static const char *
+put_words(const char *text, size_t width)
 {
-	size_t n = strlen(left);
-	if (n > USAGE_WIDTH)
-		printf("  %s\n  %*s  %s\n", left, USAGE_WIDTH, "", right);
-	else
-		printf("  %-*s  %s\n", USAGE_WIDTH, left, right);
+	size_t len = strlen(text);
+	if (len > width) {
+		len = width;
+		while (len > 0 && text[len] != ' ')
+			len--;
+	}
+	if (len == 0)
+		len = strlen(text);
+	printf("%.*s\n", (int)len, text);
+	return text + len + (text[len] == ' ');
 }
 
 static void
-print_options(const struct ctl_option *o)
+print_entry(const struct ctl *ctl, const char *left, const char *right)
+{
+	size_t page =
+		ctl->columns && ctl->columns < PAGE_WIDTH ? ctl->columns : PAGE_WIDTH;
+	size_t width = page > LEFT_WIDTH + 24 ? page - LEFT_WIDTH - 4 : 20;
+	if (strlen(left) > LEFT_WIDTH)
+		printf("  %s\n  %*s  ", left, LEFT_WIDTH, "");
+	else
+		printf("  %-*s  ", LEFT_WIDTH, left);
+	for (right = put_words(right, width); *right; right = put_words(right, width))
+		printf("  %*s  ", LEFT_WIDTH, "");
+}
+
+static void
+print_options(const struct ctl *ctl, const struct ctl_option *o)
 {
 	for (; o && o->name; o++) {
 		char left[80];
 		snprintf(left, sizeof(left), "--%s%s%s", o->name, o->value ? " " : "",
 			o->value ? o->value : "");
-		print_entry(left, o->help);
+		print_entry(ctl, left, o->help);
 	}
 }
 
@@ -51,7 +72,7 @@ print_commands(const struct ctl *ctl)
 		/* Options are told on the command's own page. */
 		snprintf(left, sizeof(left), "%s %.*s", c->name,
 			(int)strcspn(c->usage, "["), c->usage);
-		print_entry(left, c->summary);
+		print_entry(ctl, left, c->summary);
 	}
 }
 
@@ -63,7 +84,7 @@ help_overview(const struct ctl *ctl)
 	       "       interactctl help COMMAND      its options, with examples\n");
 	print_commands(ctl);
 	heading(ctl, "Options of every command");
-	print_options(ctl_global_options);
+	print_options(ctl, ctl_global_options);
 	heading(ctl, "Reaching the daemon");
 	printf("  On its machine, as root or as the daemon's own user, no key is needed:\n"
 	       "  the socket is found through %s. From elsewhere, make a\n"
@@ -91,7 +112,7 @@ help_command(const struct ctl *ctl, const struct ctl_command *c)
 		printf("\n%s", c->help);
 	if (c->options && c->options->name) {
 		heading(ctl, "Options");
-		print_options(c->options);
+		print_options(ctl, c->options);
 	}
 	printf("\nOptions of every command: interactctl help\n");
 }
