@@ -87,6 +87,17 @@ read_id(struct http_request *r, const char *name, const char **id_r)
 	return false;
 }
 
+static bool
+wants_events(struct http_request *r)
+{
+	const char *accept = http_header(r, "Accept");
+	if (accept && strstr(accept, "text/event-stream"))
+		return true;
+	http_problem(r, 406, NULL,
+		"these are Server-Sent Events: send Accept: text/event-stream");
+	return false;
+}
+
 void
 route_pop_stream(struct http_request *r, void *arg)
 {
@@ -96,7 +107,7 @@ route_pop_stream(struct http_request *r, void *arg)
 	const char *agent, *queue;
 	const struct tenant *tenant = caller_of(r)->tenant;
 	if (!reply_query_known(r, known) || !read_id(r, "agent", &agent) ||
-		!read_id(r, "queue", &queue))
+		!read_id(r, "queue", &queue) || !wants_events(r))
 		return;
 	bool all = !agent && !queue;
 	struct pop_stream *s = xcalloc(1, sizeof(*s));
