@@ -34,6 +34,7 @@ struct ami_parser {
 	struct ami_parser_callbacks cb;
 	void *arg;
 	enum parser_state state;
+	bool nul_seen;	     /* ever: only then are lines searched for one */
 	bool feeding, freed; /* freed inside a callback: feed cleans up on return */
 	size_t start, scan, end;
 	size_t searched; /* no CRLF ends before this */
@@ -216,7 +217,7 @@ take_lines(struct ami_parser *p)
 		} else if (len == 0) {
 			take_empty_line(p);
 		} else if (p->state == PARSER_LINES) {
-			if (memchr(line, '\0', len))
+			if (p->nul_seen && memchr(line, '\0', len))
 				refuse(p, AMI_NUL, line, len);
 			else
 				take_line(p, line, len);
@@ -256,6 +257,7 @@ feed_bytes(struct ami_parser *p, const char *data, size_t len)
 		n = n < len ? n : len;
 		assert(n > 0);
 		memcpy(p->data + p->end, data, n);
+		p->nul_seen = p->nul_seen || memchr(data, '\0', n);
 		p->end += n;
 		data += n;
 		len -= n;

@@ -411,6 +411,8 @@ call_absorb(struct tracker *t, struct tcall *gone, struct tcall *into)
 static void
 leg_free(struct tleg *leg)
 {
+	if (leg->waiter)
+		leg->waiter->queue_leg = NULL;
 	while (!list_is_empty(&leg->chans)) {
 		struct chan *c = LIST_ENTRY(leg->chans.next, struct chan, leg_link);
 		list_remove(&c->leg_link);

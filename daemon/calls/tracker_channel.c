@@ -449,6 +449,8 @@ chan_free(struct tracker *t, struct chan *c)
 	list_remove(&c->leg_link);
 	if (c->root_of)
 		c->root_of->root = NULL;
+	if (c->queue_leg)
+		c->queue_leg->waiter = NULL;
 	for (unsigned i = 0; i < c->n_vars; i++) {
 		xfree(&c->vars[i].name);
 		xfree(&c->vars[i].value);

@@ -277,6 +277,9 @@ take_facts(struct tracker *t, struct tleg *leg, const struct chan *c)
 static void
 detach_all(struct tleg *leg)
 {
+	if (leg->waiter)
+		leg->waiter->queue_leg = NULL;
+	leg->waiter = NULL;
 	while (!list_is_empty(&leg->chans)) {
 		struct chan *c = LIST_ENTRY(leg->chans.next, struct chan, leg_link);
 		list_remove(&c->leg_link);

@@ -117,7 +117,8 @@ struct group {
 struct tleg {
 	struct call_leg pub;
 	struct tcall *call;
-	struct list chans; /* struct chan.leg_link */
+	struct list chans;   /* struct chan.leg_link */
+	struct chan *waiter; /* of a wait in a queue: its channel, while it is there */
 	bool told, changed, outgoing;
 	bool connected_once;
 	enum call_reason forced; /* known whatever the channels say */

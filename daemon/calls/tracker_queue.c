@@ -51,6 +51,7 @@ open_wait(struct tracker *t, struct tcall *call, struct chan *c)
 	leg->pub.queue = xstrdup(c->queue);
 	leg->pub.at_us = c->queue_join_us;
 	c->queue_leg = leg;
+	leg->waiter = c;
 	call->pub.queue_since_us = c->queue_join_us;
 	call_set_text(call, &call->pub.queue, c->queue);
 }
@@ -122,7 +123,6 @@ settle_wait(struct tracker *t, struct tcall *call, struct chan *c, bool last)
 		wait->due_us = wait->off_us + REASON_WAIT_US;
 		return;
 	}
-	c->queue_leg = NULL;
 	wait->pub.answered_us =
 		reason == CALL_REASON_ANSWERED ? call->last_answer_us : 0;
 	leg_end(t, call, wait, reason,
