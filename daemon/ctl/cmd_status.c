@@ -112,18 +112,17 @@ state_color(const char *state)
 }
 
 static void
-add_channel(struct table *t, const json_t *item)
+add_channel(struct table *t, const json_t *ch)
 {
-	const json_t *ch = item;
 	const char *state = value_text(ch, "state"), *why = value_text(ch, "why");
-	bool phone = value_at(item, "phone");
+	bool phone = value_at(ch, "phone");
 	table_cell(t, value_text(ch, "name"));
 	table_cell(t, value_text(ch, "driver"));
 	table_cell(t, value_text(ch, "tenant"));
 	table_cell_color(t, state_color(state), state);
 	table_cell_time(t, value_text(ch, "since"));
 	if (phone)
-		table_cell_fmt(t, "%" PRId64, value_int(item, "phone.calls"));
+		table_cell_fmt(t, "%" PRId64, value_int(ch, "phone.calls"));
 	else
 		table_cell(t, NULL);
 	table_cell(t, why ? why : value_text(ch, "peer"));
@@ -193,12 +192,6 @@ find_channel(const json_t *o, const char *name)
 	return NULL;
 }
 
-static void
-show_channel(const struct ctl *ctl, const json_t *item)
-{
-	value_print(ctl, item);
-}
-
 static int
 run_channel(struct ctl *ctl, const char *name)
 {
@@ -209,7 +202,7 @@ run_channel(struct ctl *ctl, const char *name)
 		json_dumpf(item, stdout, JSON_COMPACT);
 		putchar('\n');
 	} else if (item) {
-		show_channel(ctl, item);
+		value_print(ctl, item);
 	} else if (!rc) {
 		fputs("interactctl: there is no channel with this name; see: "
 		      "interactctl channels\n",

@@ -437,7 +437,7 @@ def test_channels_spool_and_resync(pbx, subscriber):
     assert rows[1].split()[:4] == ["pbx-main", "asterisk", "default", "up"]
     assert "counters." in daemon.ctl("channels", "pbx-main").stdout
     one = json.loads(daemon.ctl("channels", "pbx-main", "--json").stdout)
-    assert one["channel"]["name"] == "pbx-main"
+    assert one["name"] == "pbx-main"
     assert daemon.ctl("channel", "resync", "pbx-main").returncode == 0
     Steps(fake, "22/direct-answered").whole("1001", subscriber)
     live = json.loads(daemon.ctl("spool", "status", "--json").stdout)["items"]
