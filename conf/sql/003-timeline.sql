@@ -407,7 +407,7 @@ create function interactions_save(
 returns table (unit integer, created boolean, contact uuid, contact_created boolean)
 language plpgsql
 -- every look-up here is a handful of keys into big tables
-set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+set enable_seqscan = off set enable_mergejoin = off
 set plan_cache_mode = force_generic_plan set jit = off as $$
 #variable_conflict use_column
 declare
@@ -419,6 +419,8 @@ declare
 	v_saved boolean[];	-- accepted: not older than what is there
 	v_root uuid[];
 	v_created boolean[];
+	v_done uuid[];
+	v_new uuid[];
 begin
 	perform ensure_partitions(min(uuid_time(id)), max(uuid_time(id)))
 	from unnest(a_id) id having count(*) > 0;
@@ -506,12 +508,13 @@ begin
 			and (excluded.state is distinct from 'ended'
 				or (excluded.disposition is not distinct from 'interrupted'
 				and i.disposition is distinct from 'interrupted')))
-		returning i.tenant_id, i.id, i.saves)
-	select array_agg(s.id is not null order by n),
-		array_agg(coalesce(s.saves = 1, false) order by n)
-	into v_saved, v_created
-	from unnest(a_tenant, a_id) with ordinality u(tenant, id, n)
-	left join saved s on s.tenant_id = u.tenant and s.id = u.id;
+		returning i.id, i.saves)
+	select array_agg(s.id), array_agg(s.id) filter (where s.saves = 1)
+	into v_done, v_new from saved s;
+	-- by membership: a join of two arrays costs a loop over both
+	select array_agg(coalesce(id = any (v_done), false) order by n),
+		array_agg(coalesce(id = any (v_new), false) order by n)
+	into v_saved, v_created from unnest(a_id) with ordinality u(id, n);
 
 	perform interactions_save_legs(a_tenant, a_id, v_saved, v_created, l_unit, l_id,
 		l_type, l_agent, l_interface, l_queue, l_result, l_at, l_answered, l_ended);
