@@ -4,6 +4,7 @@
 #include <mem.h>
 #include <str.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -159,7 +160,9 @@ on_data(void *arg, const char *data, size_t len)
 	}
 	json_decref(o);
 	/* A reader that has gone away ends the watch. */
-	return w->left != 0 && fflush(stdout) == 0;
+	bool written = fflush(stdout) == 0;
+	w->ctl->reader_gone = !written && errno == EPIPE;
+	return w->left != 0 && written;
 }
 
 static void

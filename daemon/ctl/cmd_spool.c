@@ -53,8 +53,7 @@ print_spools_json(const json_t *channels)
 		if (spool)
 			json_array_append_new(
 				items, json_pack("{s:s,s:O}", "channel",
-					       value_text(it, "name"), "spool",
-					       spool));
+					       value_text(it, "name"), "spool", spool));
 	}
 	json_t *o = json_pack("{s:o,s:n}", "items", items, "next");
 	json_dumpf(o, stdout, JSON_COMPACT);

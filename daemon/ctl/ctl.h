@@ -43,6 +43,7 @@ struct ctl {
 	struct conf *conf;
 	char reached[600]; /* for messages: what is, or was, tried */
 	bool json;
+	bool reader_gone; /* stdout's: `… | head` has seen enough, that is no failure */
 	bool color;	  /* stdout is a terminal that has some */
 	unsigned columns; /* of the terminal; 0: not one, nothing is cut */
 };

@@ -34,9 +34,9 @@ show_help(const struct ctl *ctl, const char *topic)
 
 /* A full disk or a closed pipe must not look like success. */
 static int
-flush_output(int rc)
+flush_output(const struct ctl *ctl, int rc)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (ctl->reader_gone || (fflush(stdout) == 0 && !ferror(stdout)))
 		return rc;
 	fprintf(stderr, "interactctl: cannot write its output: %m\n");
 	return rc ? rc : CTL_REFUSED;
@@ -62,5 +62,5 @@ main(int argc, char **argv)
 	conf_free(&ctl.conf);
 	xfree(&ctl.key_text);
 	curl_global_cleanup();
-	return flush_output(rc);
+	return flush_output(&ctl, rc);
 }

@@ -556,6 +556,15 @@ def test_pops_go_on_after_the_daemon_and_redis_were_restarted(
     assert w.process.poll() is None
 
 
+def test_a_reader_that_has_seen_enough_ends_the_watch(daemon, redis_server, watch):
+    w = watch(daemon)
+    w.process.stdout.close()
+    w.process.stdout = open(os.devnull, "rb")
+    publish(redis_server, "interactd:default:agent:a1", agent="a1")
+    assert w.process.wait(20 * SLOW) == 0
+    assert "cannot" not in w.text("stderr")
+
+
 def test_who_may_watch(daemon, run):
     url = f"http://127.0.0.1:{daemon.port}"
     token = run("agent", "token", "1001").strip()
