@@ -16,6 +16,8 @@
 #include <uuid.h>
 
 #include <clock.h>
+#include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,7 +25,7 @@
 #define RENEW_MS     1000
 #define DEADLINE_MS  3000
 #define GIVE_BACK_MS 1000
-#define HOLDER_MAX   160
+#define HOLDER_MAX   200
 
 struct lease {
 	struct loop *loop;
@@ -38,13 +40,29 @@ struct lease {
 	bool held, asking, closed;
 };
 
+/* What process ids mean here: the machine's boot and the pid namespace (containers). */
+static void
+pid_space(char *dst, size_t cap)
+{
+	char boot[37] = "", ns[64] = "";
+	FILE *f = fopen("/proc/sys/kernel/random/boot_id", "r");
+	if (f) {
+		if (!fgets(boot, sizeof(boot), f))
+			boot[0] = '\0';
+		fclose(f);
+	}
+	ssize_t n = readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1);
+	ns[n > 0 ? n : 0] = '\0';
+	snprintf(dst, cap, "%.8s-%016llx", boot, (unsigned long long)str_hash(ns));
+}
+
 const char *
 lease_holder_name(void)
 {
 	/* Made once; forked children of tests get their own by their pid. */
 	static char name[HOLDER_MAX];
 	static pid_t of;
-	char host[64] = "localhost", word[UUID_TEXT_LEN];
+	char host[64] = "localhost", word[UUID_TEXT_LEN], space[40];
 	struct uuid u;
 
 	if (of == getpid())
@@ -53,8 +71,27 @@ lease_holder_name(void)
 	gethostname(host, sizeof(host) - 1);
 	u = uuid_new(clock_wall_us());
 	uuid_format(word, &u);
-	snprintf(name, sizeof(name), "%s/%ld/%s", host, (long)of, word + 28);
+	pid_space(space, sizeof(space));
+	snprintf(name, sizeof(name), "%s/%ld/%s/%s", host, (long)of, space, word + 28);
 	return name;
+}
+
+/* A holder whose process, seen from here, no longer is: it was killed, and a restart need
+ * not wait until the lease has run out. */
+static bool
+holder_is_dead(const char *holder)
+{
+	char space[40];
+	long pid;
+	const char *slash = strchr(holder, '/');
+	pid_space(space, sizeof(space));
+	size_t n = strlen(space);
+	if (!slash || sscanf(slash, "/%ld/", &pid) != 1 || pid <= 0)
+		return false;
+	const char *theirs = strchr(slash + 1, '/');
+	if (!theirs || strncmp(theirs + 1, space, n) != 0 || theirs[1 + n] != '/')
+		return false;
+	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
 static void
@@ -97,11 +134,14 @@ on_taken_answer(void *arg, const struct pg_answer *a)
 		lease_free(l);
 		return;
 	}
+	bool first = !l->holder[0];
 	loop_timer_start(l->timer, RENEW_MS);
 	if (a->status == PG_OK && pg_rows(a, 0))
 		lease_see(l, pg_text(a, 0, 0, 0), pg_int(a, 0, 0, 1));
 	else if (a->status != PG_OK)
 		log_debug(l->name, "asking for the lease: %s", a->message);
+	if (first && !l->held && holder_is_dead(l->holder))
+		loop_timer_start(l->timer, 0);
 }
 
 static struct pg_unit *
@@ -122,6 +162,7 @@ lease_ask(void *arg)
 	struct lease *l = arg;
 	struct pg_unit *u = lease_unit(l, "lease_take");
 
+	pg_param_text(u, !l->held && holder_is_dead(l->holder) ? l->holder : NULL);
 	l->asking = true;
 	pg_submit(&u, DEADLINE_MS, on_taken_answer, l);
 }

@@ -16,7 +16,8 @@ struct lease_callbacks {
 		void *arg, const char *holder); /* somebody holds a higher fence */
 };
 
-/* The name of this instance: host name, pid and a random word. */
+/* The name of this instance: host name, pid, what pids mean here, and a random word. A
+ * holder on the same machine whose process has ended is followed at once. */
 const char *lease_holder_name(void);
 /* Tries until it has it. tenant_id 0 = not a tenant's. */
 struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *name,

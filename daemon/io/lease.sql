@@ -1,7 +1,8 @@
 -- Leases: see daemon/io/lease.h. All times are the database's clock.
 
 -- name: lease_take
--- Renews what is ours, takes what nobody renewed for five seconds, else tells whose it is.
+-- Renews what is ours, takes what nobody renewed for five seconds or what a holder known to
+-- be dead ($4) left, else tells whose it is.
 WITH taken AS (
 	INSERT INTO lease AS l (tenant_id, name, holder, renewed_at)
 	VALUES ($1::int, $2::text, $3::text, clock_timestamp())
@@ -10,6 +11,7 @@ WITH taken AS (
 		fence = l.fence + (l.holder <> excluded.holder)::int
 	WHERE l.holder = excluded.holder
 		OR l.renewed_at < clock_timestamp() - interval '5 seconds'
+		OR l.holder = $4::text
 	RETURNING holder, fence)
 SELECT holder, fence FROM taken
 UNION ALL

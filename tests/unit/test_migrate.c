@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static struct store_env env;
 
@@ -200,6 +202,38 @@ test_a_lease_is_taken_kept_and_yielded_to_a_higher_fence(void)
 	CHECK_STR(env.value, "-infinity");
 }
 
+/* A child takes the lease's name and dies as kill -9 would let it: whoever
+ * comes next need not wait until the lease has run out. */
+static void
+test_a_dead_holder_is_followed_at_once(void)
+{
+	static const struct lease_callbacks callbacks = {on_taken, on_lost};
+	struct held h = {0};
+	char holder[200], sql[400];
+	int fds[2];
+	CHECK_INT(pipe(fds), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		const char *name = lease_holder_name();
+		_exit(write(fds[1], name, strlen(name) + 1) < 0);
+	}
+	CHECK(read(fds[0], holder, sizeof(holder)) > 0);
+	snprintf(sql, sizeof(sql),
+		"INSERT INTO lease (tenant_id, name, holder) VALUES (0, 'dead', '%s')",
+		holder);
+	store_env_exec(&env, sql);
+	CHECK_INT(waitpid(child, NULL, 0), child);
+	int64_t began = clock_mono_us();
+	struct lease *l =
+		lease_open(env.loop, env.store.writes, 0, "dead", &callbacks, &h);
+	CHECK(store_env_wait(&env, &h.taken, 1));
+	CHECK(clock_mono_us() - began < 4000000);
+	CHECK_INT(h.fence, 2);
+	lease_close(&l);
+	close(fds[0]);
+	close(fds[1]);
+}
+
 static void
 test_a_lease_closed_while_it_asks(void)
 {
@@ -227,6 +261,7 @@ main(void)
 	TEST(test_partitions_are_made_ahead_and_on_demand);
 	TEST(test_the_audit_can_only_be_added_to);
 	TEST(test_a_lease_is_taken_kept_and_yielded_to_a_higher_fence);
+	TEST(test_a_dead_holder_is_followed_at_once);
 	TEST(test_a_lease_closed_while_it_asks);
 	TEST(test_a_failing_one_leaves_nothing);
 	store_env_stop(&env);
