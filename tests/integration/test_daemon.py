@@ -348,7 +348,7 @@ def test_a_refused_login_is_told_and_tried_slowly(make_daemon, eventually):
             fake, reconnect_min_ms="50", reconnect_max_ms="5s")})
         daemon.expect("pbx-main").start()
         eventually(lambda: len(fake.seen("Login")) >= 2)
-        why = channel_status(daemon)["channel"]
+        why = channel_status(daemon)
         assert why["state"] != "up"
         assert "secret" not in daemon.log().replace("username and secret", "")
         eventually(lambda: daemon.status()["uptime_s"] >= 3)
