@@ -180,31 +180,41 @@ call_add_recording(struct tcall *call, const char *where)
 
 /* ---- Beginning --------------------------------------------------------------------- */
 
+/* What the call's ids are made from: the linked id, or, if a call was made of that
+ * already, the linked id with a number. That it was is remembered as a tombstone. */
+static char *
+new_key(struct tracker *t, const char *linked)
+{
+	char *key = xasprintf("=%s", linked);
+
+	for (unsigned n = 2; map_find(&t->tombs, key) && n < 1000; n++) {
+		xfree(&key);
+		key = xasprintf("=%s#%u", linked, n);
+	}
+	tomb_bury(t, key);
+	memmove(key, key + 1, strlen(key));
+	return key;
+}
+
 static struct tcall *
 call_new(struct tracker *t, struct group *g, enum call_direction direction)
 {
 	struct tcall *call = xcalloc(1, sizeof(*call));
-	char again[24] = "";
 	const char *slash = strrchr(g->linked, '/');
 
 	call->group = g;
 	g->call = call;
-	call->key = xstrdup(g->linked);
+	call->key = new_key(t, g->linked);
 	list_init(&call->absorbed);
 	list_init(&call->pub.legs);
 	call->pub.tenant = t->tenant;
 	call->pub.channel = t->channel;
 	call->pub.linked = xstrdup(slash ? slash + 1 : g->linked);
 	call->pub.direction = direction;
-	call->pub.at_us = g->calls_made ? t->now_us : g->at_us;
+	call->pub.at_us = strchr(call->key, '#') ? t->now_us : g->at_us;
 	call->pub.recovered = g->recovered;
 	call->pub.first_seq = g->first_seq;
-	if (g->calls_made++) {
-		str_copy(again, sizeof(again), "/again");
-		again[6] = (char)('0' + (g->calls_made < 10 ? g->calls_made : 9));
-		again[7] = '\0';
-	}
-	call->pub.id = call_derive_id(t, call, again);
+	call->pub.id = call_derive_id(t, call, "");
 	call->changed = true;
 	t->n_calls++;
 	return call;
@@ -253,6 +263,7 @@ set_root(struct tcall *call, struct chan *root)
 		return;
 	call->root = root;
 	root->root_of = call;
+	root->leg_done = false; /* that was of an earlier call */
 	if (root->agent)
 		call_set_text(call, &call->pub.agent, root->agent);
 }
@@ -388,6 +399,8 @@ void
 call_absorb(struct tracker *t, struct tcall *gone, struct tcall *into)
 {
 	legs_end_all(t, gone, t->now_us);
+	park_end(t, gone, CALL_REASON_TRANSFERRED, t->now_us);
+	queue_end(t, gone, t->now_us);
 	for (unsigned i = 0; i < gone->pub.n_vars; i++)
 		set_variable(into, gone->pub.vars[i].name, gone->pub.vars[i].value);
 	for (unsigned i = 0; i < gone->pub.n_recordings; i++)

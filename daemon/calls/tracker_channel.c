@@ -96,12 +96,15 @@ tombs_expire(struct tracker *t, bool all)
 	}
 }
 
-static void
-bury(struct tracker *t, const struct chan *c)
+void
+tomb_bury(struct tracker *t, const char *key)
 {
-	struct tombstone *tomb = xcalloc(1, sizeof(*tomb));
+	struct tombstone *tomb;
 
-	tomb->uid = xstrdup(c->uid);
+	if (map_find(&t->tombs, key))
+		return;
+	tomb = xcalloc(1, sizeof(*tomb));
+	tomb->uid = xstrdup(key);
 	tomb->at_us = t->now_us;
 	list_append(&t->tomb_list, &tomb->link);
 	map_put(&t->tombs, tomb->uid, tomb);
@@ -166,7 +169,6 @@ move_call(struct tcall *call, struct group *to)
 {
 	call->group->call = NULL;
 	to->call = call;
-	to->calls_made += call->group->calls_made;
 	call->group = to;
 }
 
@@ -433,7 +435,7 @@ chan_gone(struct tracker *t, struct chan *c, int64_t at_us)
 	map_remove(&t->chans, c->uid);
 	list_remove(&c->lru_link);
 	t->stats.channels--;
-	bury(t, c);
+	tomb_bury(t, c->uid);
 	chan_touch(t, c);
 }
 

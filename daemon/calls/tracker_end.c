@@ -74,7 +74,7 @@ unanswered_inbound(const struct tcall *call)
 			return leg->pub.result == CALL_REASON_NO_ANSWER
 				       ? CALL_DISP_QUEUE_TIMEOUT
 				       : of_reason(leg->pub.result, caller_left(call));
-		if (leg->pub.type != LEG_RING)
+		if (leg->pub.type != LEG_RING && leg->pub.type != LEG_TRANSFER)
 			continue;
 		if (!leg->pub.queue)
 			return of_reason(leg->pub.result, caller_left(call));
@@ -171,6 +171,10 @@ finish(struct tracker *t, struct tcall *call, int64_t at_us)
 	call->pub.ended_us = at_us < call->pub.at_us ? call->pub.at_us : at_us;
 	meter_stop(call, at_us);
 	legs_end_all(t, call, at_us);
+	park_end(t, call,
+		call->lost || call->shutdown ? CALL_REASON_INTERRUPTED
+					     : CALL_REASON_CALLER_HANGUP,
+		at_us);
 	queue_end(t, call, at_us);
 	set_durations(call);
 	call->pub.disposition = disposition(call);

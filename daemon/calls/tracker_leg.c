@@ -139,23 +139,35 @@ leg_is_offered(struct tracker *t, const struct tcall *call, const struct chan *c
 	       str_eq(c->connected, call->customer->number);
 }
 
+/* Another outside party, to whom the call is passed on: a mobile in a ring group, a
+ * transfer outwards. Of an outgoing call it may be just the next trunk tried. */
+static bool
+is_third_party(const struct tcall *call, const struct chan *c)
+{
+	return c->side == SIDE_OUTSIDE && c->outgoing &&
+	       (call->pub.direction == CALL_IN || call->pub.answered_us);
+}
+
 static void
 open_for(struct tracker *t, struct tcall *call, struct chan *c)
 {
+	bool third = is_third_party(call, c);
 	bool ringing = c->dialled || c->state == CALL_STATE_RINGING;
 
 	if (c->leg && c->leg->call != call && meter_is_connected(t, c))
 		leg_force(t, c, CALL_REASON_TRANSFERRED);
 	if (c->leg || c->leg_done || c->gone || c == call->customer ||
-		(c->side != SIDE_AGENT && c->side != SIDE_INSIDE))
+		(c->side != SIDE_AGENT && c->side != SIDE_INSIDE && !third))
 		return;
 	if (c == call->root && c->side == SIDE_AGENT)
-		open_leg(t, call, c, LEG_RING, c->offered_us);
+		open_leg(t, call, c, LEG_RING,
+			c->offered_us > call->pub.at_us ? c->offered_us
+							: call->pub.at_us);
 	else if (ringing && c->dial_result == CALL_RESULT_NONE &&
 		 leg_is_offered(t, call, c))
-		open_leg(t, call, c, LEG_RING, c->offered_us);
+		open_leg(t, call, c, third ? LEG_TRANSFER : LEG_RING, c->offered_us);
 	else if (c->state == CALL_STATE_UP && meter_is_connected(t, c))
-		open_leg(t, call, c, LEG_TALK, t->now_us);
+		open_leg(t, call, c, third ? LEG_TRANSFER : LEG_TALK, t->now_us);
 }
 
 void
@@ -325,13 +337,14 @@ legs_end_all(struct tracker *t, struct tcall *call, int64_t at_us)
 	list_for_each (&call->pub.legs, it) {
 		struct tleg *leg = leg_of(it);
 		enum call_reason reason = CALL_REASON_COMPLETED;
-		if (leg->pub.state == LEG_ENDED || leg->pub.type == LEG_QUEUE)
+		if (leg->pub.state == LEG_ENDED || leg->pub.type == LEG_QUEUE ||
+			leg->pub.type == LEG_PARK)
 			continue;
 		list_for_each (&leg->chans, c)
 			take_facts(t, leg, LIST_ENTRY(c, struct chan, leg_link));
 		if (call->lost || call->shutdown || leg->lost || leg->shutdown)
 			reason = CALL_REASON_INTERRUPTED;
-		else if (leg->pub.type == LEG_RING && !leg->pub.answered_us)
+		else if (!leg->pub.answered_us)
 			reason = ring_reason(call, leg, true, true);
 		else if (call->customer && !call->customer->gone)
 			reason = CALL_REASON_TRANSFERRED; /* absorbed by another call */
@@ -510,8 +523,8 @@ legs_settle(struct tracker *t, struct tcall *call)
 {
 	list_for_each (&call->pub.legs, it) {
 		struct tleg *leg = leg_of(it);
-		if (leg->pub.state != LEG_ENDED && leg->pub.type <= LEG_TALK &&
-			leg->pub.type != LEG_QUEUE)
+		if (leg->pub.state != LEG_ENDED && leg->pub.type != LEG_QUEUE &&
+			leg->pub.type != LEG_PARK)
 			leg_settle(t, call, leg);
 	}
 }

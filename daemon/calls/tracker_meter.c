@@ -120,7 +120,7 @@ meter_settle(struct tracker *t, struct tcall *call)
 		struct tleg *leg = leg_of(it);
 		enum meter meter;
 		if (leg->pub.state == LEG_ENDED || leg->pub.type == LEG_QUEUE ||
-			!leg->pub.answered_us)
+			leg->pub.type == LEG_PARK || !leg->pub.answered_us)
 			continue;
 		meter = there ? leg_meter(t, leg) : METER_NONE;
 		if (!list_is_empty(&leg->chans) && !leg->off_us)

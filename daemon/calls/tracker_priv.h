@@ -106,7 +106,6 @@ struct group {
 	struct list chans;
 	unsigned n_alive;
 	struct tcall *call;
-	unsigned calls_made;
 	int64_t at_us, due_us;
 	uint64_t first_seq;
 	bool rooted;	/* its first channel was seen to begin, or a snapshot had it */
@@ -147,7 +146,7 @@ struct tcall {
 	int64_t meter_us, talk_us, hold_us;
 	unsigned vars_bytes;
 	int64_t due_us;
-	char *key;			     /* its first linked id, with its boot */
+	char *key; /* its first linked id, with its boot; #2 for the second with that */
 	struct list absorbed, absorbed_link; /* calls that became part of this one */
 };
 
@@ -208,6 +207,7 @@ struct group *group_of_linked(struct tracker *, const char *linked);
 void group_free(struct tracker *, struct group *);
 struct tombstone *tomb_find(struct tracker *, const char *boot, const char *uid);
 void tombs_expire(struct tracker *, bool all);
+void tomb_bury(struct tracker *, const char *key);
 
 /* tracker_call.c */
 void call_begin_if_due(struct tracker *, struct group *);
@@ -250,6 +250,7 @@ void meter_phase(struct tcall *);
 /* tracker_transfer.c */
 void transfer_apply(struct tracker *, const struct call_event *);
 void park_set(struct tracker *, struct chan *, bool parked);
+void park_end(struct tracker *, struct tcall *, enum call_reason, int64_t at_us);
 void originate_new_channel(struct tracker *, struct chan *);
 void originates_clear(struct tracker *);
 

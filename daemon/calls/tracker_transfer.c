@@ -47,6 +47,24 @@ on_transfer(struct tracker *t, const struct call_event *ev)
 	end_waiting_leg(t, ev, ev->second_uid);
 }
 
+/* The stay in the parking lot, as a detail of the call. */
+static void
+open_stay(struct tracker *t, struct tcall *call, struct chan *c)
+{
+	struct tleg *leg = leg_new(t, call, LEG_PARK, c->plain_uid, t->now_us);
+
+	if (leg)
+		leg->pub.state = LEG_HELD;
+}
+
+void
+park_end(struct tracker *t, struct tcall *call, enum call_reason reason, int64_t at_us)
+{
+	list_for_each (&call->pub.legs, it)
+		if (leg_of(it)->pub.type == LEG_PARK)
+			leg_end(t, call, leg_of(it), reason, at_us);
+}
+
 void
 park_set(struct tracker *t, struct chan *c, bool parked)
 {
@@ -56,12 +74,17 @@ park_set(struct tracker *t, struct chan *c, bool parked)
 		return;
 	c->parked = parked;
 	chan_touch(t, c);
-	if (!parked || !call || call->customer != c)
+	if (!call || call->customer != c)
 		return;
+	if (!parked) {
+		park_end(t, call, CALL_REASON_ANSWERED, t->now_us);
+		return;
+	}
+	open_stay(t, call, c);
 	list_for_each (&call->pub.legs, it) {
 		struct tleg *leg = leg_of(it);
 		if (leg->pub.state != LEG_ENDED && leg->pub.answered_us &&
-			leg->pub.type != LEG_QUEUE)
+			leg->pub.type != LEG_QUEUE && leg->pub.type != LEG_PARK)
 			leg_end(t, call, leg, CALL_REASON_TRANSFERRED, t->now_us);
 	}
 }
@@ -76,6 +99,10 @@ on_park(struct tracker *t, const struct call_event *ev)
 		return;
 	chan_seen(t, c);
 	chan_relink(t, c, ev->linked);
+	if (c->group->call && ev->type == CALL_PARK_TIMEOUT)
+		park_end(t, c->group->call, CALL_REASON_NO_ANSWER, t->now_us);
+	if (c->group->call && ev->type == CALL_PARK_GIVE_UP)
+		park_end(t, c->group->call, CALL_REASON_CALLER_HANGUP, t->now_us);
 	park_set(t, c, ev->type == CALL_PARK);
 	if (ev->type == CALL_UNPARK && other) {
 		chan_seen(t, other);

@@ -786,6 +786,46 @@ test_an_internal_phone_answers(void)
 }
 
 static void
+test_forwarded_to_a_mobile_outside(void)
+{
+	const struct call_event events[] = {CUSTOMER_CALLS,
+		EV(30, CHANNEL_NEW, U(12), L(10), TRUNK, .state = CALL_STATE_DOWN),
+		EV(40, DIAL_BEGIN, U(10), L(10), OTHER(12),
+			.dial_string = "0911222333"),
+		EV(900, CHANNEL_STATE, U(12), L(10), .state = CALL_STATE_UP),
+		EV(900, DIAL_END, U(10), L(10), OTHER(12),
+			.result = CALL_RESULT_ANSWER),
+		LOSES(900, 11, 26), EV(910, BRIDGE_ENTER, U(12), L(10), .bridge = "b1"),
+		EV(910, BRIDGE_ENTER, U(10), L(10), .bridge = "b1"),
+		CUSTOMER_HANGS_UP(2000),
+		EV(2000, CHANNEL_HANGUP, U(12), L(10), .cause = 16)};
+
+	RUN(events, "in 0912345678 answered - | 1001 ringing answered_elsewhere");
+	CHECK_INT(seen.calls[0].legs[1].type, LEG_TRANSFER);
+	CHECK_INT(seen.calls[0].legs[1].result, CALL_REASON_COMPLETED);
+	CHECK_INT(seen.calls[0].talk_ms, 0); /* with no agent */
+}
+
+static void
+test_two_calls_of_one_linked_id_have_ids_of_their_own(void)
+{
+	const struct call_event events[] = {
+		EV(0, CHANNEL_NEW, U(10), L(10), PHONE(1001), .state = CALL_STATE_RING),
+		DIALS_OUT(11, trunk),
+		EV(900, DIAL_END, U(10), L(10), OTHER(11),
+			.result = CALL_RESULT_ANSWER),
+		EV(1000, CHANNEL_HANGUP, U(11), L(10), .cause = 16),
+		DIALS_OUT(12, trunk),
+		EV(2000, DIAL_END, U(10), L(10), OTHER(12),
+			.result = CALL_RESULT_ANSWER),
+		EV(3000, CHANNEL_HANGUP, U(12), L(10), .cause = 16),
+		EV(3000, CHANNEL_HANGUP, U(10), L(10), .cause = 16)};
+
+	RUN(events, "out 0911222333 answered 1001 | 1001 ringing talking completed\n"
+		    "out 0911222333 answered 1001 | 1001 ringing talking completed");
+}
+
+static void
 test_the_tail_of_a_call_begins_nothing(void)
 {
 	/* As a replayed spool may begin: the customer's channel was before it. */
@@ -929,6 +969,8 @@ main(void)
 	TEST(test_uids_that_start_over_with_a_boot);
 	TEST(test_two_phones_of_one_agent_are_one_pop);
 	TEST(test_an_internal_phone_answers);
+	TEST(test_forwarded_to_a_mobile_outside);
+	TEST(test_two_calls_of_one_linked_id_have_ids_of_their_own);
 	TEST(test_the_tail_of_a_call_begins_nothing);
 	TEST(test_more_channels_than_allowed);
 	TEST(test_callers_without_a_number);
