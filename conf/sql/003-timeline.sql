@@ -69,22 +69,34 @@ create table timeline (
 -- microseconds and the writer does so for every batch.
 create table partition_month (month date primary key);
 
--- Makes the partitions of one month. Attaching takes no lock that readers or writers of
--- other partitions would wait for; creating in place would.
+-- Attaching takes no lock that readers or writers of other partitions would wait for;
+-- creating in place would.
+create function create_partition(p_parent text, p_name text, p_from date, p_to date)
+returns void language plpgsql as $$
+begin
+	execute format('create table %I (like %I including defaults including constraints) '
+		'with (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05)',
+		p_name, p_parent);
+	execute format('alter table %I attach partition %I for values from (%L) to (%L)',
+		p_parent, p_name, uuid_floor(p_from::timestamp at time zone 'UTC'),
+		uuid_floor(p_to::timestamp at time zone 'UTC'));
+end $$;
+
+-- A month of interactions and legs. The timeline has years: a card asks every partition
+-- there is, and with two years by months that was 2.5 to 3 times slower than by years (1
+-- million contacts, 5 million entries: 1200 and 3000 cards a second warm, 450 and 1100
+-- cold).
 create function create_month(p_month date) returns void language plpgsql as $$
 declare
-	v_parent text;
-	v_name text;
+	v_year date := date_trunc('year', p_month);
+	v_next date := p_month + interval '1 month';
 begin
-	foreach v_parent in array array['interaction', 'interaction_leg', 'timeline'] loop
-		v_name := v_parent || '_' || to_char(p_month, 'YYYYMM');
-		execute format('create table if not exists %I (like %I including defaults '
-			'including constraints) with (fillfactor = 80, '
-			'autovacuum_vacuum_insert_scale_factor = 0.05)', v_name, v_parent);
-		execute format('alter table %I attach partition %I for values from (%L) to (%L)',
-			v_parent, v_name, uuid_floor(p_month::timestamp at time zone 'UTC'),
-			uuid_floor((p_month + interval '1 month') at time zone 'UTC'));
-	end loop;
+	perform create_partition(t, t || '_' || to_char(p_month, 'YYYYMM'), p_month, v_next)
+	from unnest(array['interaction', 'interaction_leg']) t;
+	if to_regclass('timeline_' || to_char(v_year, 'YYYY')) is null then
+		perform create_partition('timeline', 'timeline_' || to_char(v_year, 'YYYY'),
+			v_year, (v_year + interval '1 year')::date);
+	end if;
 	insert into partition_month values (p_month);
 end $$;
 
