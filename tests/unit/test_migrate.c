@@ -4,6 +4,7 @@
 #include <base/embedded.h>
 #include <clock.h>
 #include <io/lease.h>
+#include <mem.h>
 #include <io/loop.h>
 #include <lib/store_env.h>
 #include <lib/test.h>
@@ -55,13 +56,17 @@ test_an_empty_database_has_all_pending(void)
 {
 	struct migration_status st;
 	struct err err;
-	struct pg_sync *pg = pg_sync_open(getenv("TEST_CONNINFO"), &err);
+	char *conninfo =
+		xasprintf("%s dbname=test_migrate_empty", getenv("TEST_CONNINFO"));
 
+	store_env_exec(&env, "CREATE DATABASE test_migrate_empty TEMPLATE template0");
+	struct pg_sync *pg = pg_sync_open(conninfo, &err);
 	CHECK_INT(migrate_status(pg, &st, &err), 0);
 	CHECK_INT(st.applied, 0);
 	CHECK_INT(st.pending, known());
 	CHECK_STR(st.last, "");
 	pg_sync_close(&pg);
+	xfree(&conninfo);
 }
 
 static void

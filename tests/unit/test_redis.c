@@ -675,7 +675,7 @@ test_greeting_sends_user_and_password(void)
 	struct env e = {loop_new(), NULL, 0, 0};
 	struct fake f;
 
-	fake_start(&f, e.loop, "localhost");
+	fake_start(&f, e.loop, "127.0.0.1");
 	char *items[] = {f.address};
 	struct conf_list list = {items, 1};
 	struct redis_opts o = opts(&e, &list);
