@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct seen seen;
+
 static void PRINTF_LIKE(2, 3) complain(struct seen *s, const char *fmt, ...)
 {
 	va_list ap;

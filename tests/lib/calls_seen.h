@@ -47,6 +47,7 @@ struct seen {
 	unsigned told;
 };
 
+extern struct seen seen; /* for tests that need but one */
 extern const struct tracker_observer seen_observer;
 /* The agents and trunks of the recordings. */
 const struct phone_conf *seen_phone_conf(void);
