@@ -21,7 +21,7 @@
 #define OTHER(n)	 .other_uid = "1795277508." #n
 #define TRUNK		 .endpoint = "PJSIP/trunk"
 #define PHONE(n)	 .endpoint = "PJSIP/" #n
-#define PLAY(t, events)	 play(t, events, ARRAY_LEN(events))
+#define PLAY(t, events)	 case_play(t, events, ARRAY_LEN(events))
 #define CHECK_TOLD(want) case_check(__FILE__, __LINE__, want)
 
 void case_play(struct tracker *, const struct call_event *, size_t n);
