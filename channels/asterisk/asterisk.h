@@ -150,6 +150,7 @@ void asterisk_emit(struct asterisk *, enum call_event_type);
 
 void asterisk_login_start(struct asterisk *, const char *banner);
 void asterisk_login_answer(struct asterisk *, const struct ami_message *response);
+bool asterisk_login_by_event(struct asterisk *);
 void asterisk_login_booted(struct asterisk *, const struct ami_message *fully_booted);
 void asterisk_login_boot_wait_over(struct asterisk *);
 

@@ -177,6 +177,10 @@ challenge_answered(struct asterisk *a, const struct ami_message *m)
 		login_md5(a, challenge);
 		return;
 	}
+	if (str_ieq(ami_get(m, "Message"), "Authentication accepted")) {
+		logged_in(a);
+		return;
+	}
 	if (!a->conf->tls && log_once_due(&a->clear_text, 86400, NULL))
 		log_warnx(channel_who(a->channel),
 			"%s gives no challenge, the secret is sent in clear text",
@@ -199,6 +203,17 @@ login_answered(struct asterisk *a, const struct ami_message *m)
 		"it was reloaded (manager reload)",
 		a->address, a->conf->username, why ? why : "no reason given",
 		a->conf->username);
+}
+
+/* Only who is logged in hears events: something between us and Asterisk (a proxy, a
+ * recording played back) has done so, whatever it answered, and what it tells counts. */
+bool
+asterisk_login_by_event(struct asterisk *a)
+{
+	if (a->state != ASTERISK_CHALLENGE && a->state != ASTERISK_LOGIN)
+		return false;
+	logged_in(a);
+	return true;
 }
 
 void

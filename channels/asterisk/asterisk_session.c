@@ -214,7 +214,7 @@ on_call_event(void *arg, const struct call_event *ev)
 static void
 on_event(struct asterisk *a, const struct ami_message *m, const char *event)
 {
-	if (!asterisk_is_logged_in(a))
+	if (!asterisk_is_logged_in(a) && !asterisk_login_by_event(a))
 		return;
 	if (!ami_events_translate(a->events, m, clock_wall_us(), on_call_event, a))
 		channel_count(a->channel, counter_of_ignored(event), 1);

@@ -97,6 +97,28 @@ test_the_logins_answer_may_have_any_action_id(void)
 	rig_fini(&r);
 }
 
+/* A recording played back answers nothing, and a proxy may have logged in before us. */
+static void
+test_who_hears_events_is_logged_in(void)
+{
+	static const char *const says[] = {"Response: Success\r\nActionID: x-1\r\n"
+					   "Message: Authentication accepted\r\n\r\n",
+		FULLYBOOTED};
+
+	for (int i = 0; i < 2; i++) {
+		struct rig r;
+		rig_init(&r);
+		rig_open(&r);
+		UNTIL(&r, peer_accepted(&r));
+		peer_say(&r, BANNER);
+		peer_take(&r, "Challenge");
+		peer_say(&r, says[i]);
+		peer_take(&r, "Events");
+		peer_take(&r, "CoreSettings");
+		rig_fini(&r);
+	}
+}
+
 static void
 test_a_repeated_challenge_is_no_login(void)
 {
@@ -611,6 +633,7 @@ main(void)
 	TEST(test_plaintext_login_asks_for_no_challenge);
 	TEST(test_without_challenge_the_login_is_plaintext);
 	TEST(test_the_logins_answer_may_have_any_action_id);
+	TEST(test_who_hears_events_is_logged_in);
 	TEST(test_a_repeated_challenge_is_no_login);
 	TEST(test_refused_login_says_what_to_check_and_is_retried_slowly);
 	TEST(test_banners);
