@@ -7,12 +7,11 @@
 
 typedef void ami_call_event_fn(void *arg, const struct call_event *);
 
-/* Scratch memory for one connection's translations, and what must be remembered between
- * messages (channel names to uids, for events that give names only). Bounded. */
+/* Room for one connection's translations. */
 struct ami_events;
 struct ami_events *ami_events_new(void);
 void ami_events_free(struct ami_events **);
-/* Names learnt are forgotten: after a restart of the phone system. */
+/* After a restart of the phone system: whatever was kept between messages is forgotten. */
 void ami_events_reset(struct ami_events *);
 
 /* Translates one event message (a message with an "Event" line). at_us: when it was

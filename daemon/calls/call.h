@@ -31,11 +31,12 @@ const char *call_phase_text(enum call_phase);
 /* contract.md's words, for dispositions of calls… */
 #define CALL_DISPOSITIONS(D)                                                           \
 	D(NONE, "")                                                                    \
-	D(ANSWERED, "answered") D(ABANDONED, "abandoned") D(BUSY, "busy")              \
-		D(NO_ANSWER, "no_answer") D(REJECTED, "rejected") D(                   \
-			UNREACHABLE, "unreachable") D(QUEUE_TIMEOUT, "queue_timeout")  \
-			D(VOICEMAIL, "voicemail") D(IVR_ONLY, "ivr_only")              \
-				D(FAILED, "failed") D(INTERRUPTED, "interrupted")
+	D(ANSWERED, "answered")                                                        \
+	D(ABANDONED, "abandoned") D(BUSY, "busy") D(NO_ANSWER, "no_answer")            \
+		D(REJECTED, "rejected") D(UNREACHABLE, "unreachable")                  \
+			D(QUEUE_TIMEOUT, "queue_timeout") D(VOICEMAIL, "voicemail")    \
+				D(IVR_ONLY, "ivr_only") D(FAILED, "failed")            \
+					D(INTERRUPTED, "interrupted")
 enum call_disposition {
 #define D(name, text) CALL_DISP_##name,
 	CALL_DISPOSITIONS(D)
@@ -46,8 +47,9 @@ const char *call_disposition_text(enum call_disposition); /* NULL for NONE */
 /* …and for how a leg, and so its pop, ended. */
 #define CALL_REASONS(R)                                                                \
 	R(NONE, "")                                                                    \
-	R(COMPLETED, "completed") R(ANSWERED_ELSEWHERE, "answered_elsewhere")          \
-		R(NO_ANSWER, "no_answer") R(BUSY, "busy") R(REJECTED, "rejected") R(   \
+	R(COMPLETED, "completed")                                                      \
+	R(ANSWERED_ELSEWHERE, "answered_elsewhere") R(NO_ANSWER, "no_answer")          \
+		R(BUSY, "busy") R(REJECTED, "rejected") R(                             \
 			CALLER_HANGUP, "caller_hangup") R(TRANSFERRED, "transferred")  \
 			R(UNREACHABLE, "unreachable") R(INTERRUPTED, "interrupted")    \
 				R(REASSIGNED, "reassigned") R(ANSWERED, "answered")

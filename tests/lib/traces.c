@@ -35,7 +35,9 @@ read_file(struct buf *out, const char *path)
 	FILE *f = fopen(path, "rb");
 
 	if (!f) {
-		fprintf(stderr, "%s is missing: run make build/traces/ground-truth.json\n", path);
+		fprintf(stderr,
+			"%s is missing: run make build/traces/ground-truth.json\n",
+			path);
 		exit(1);
 	}
 	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
