@@ -138,6 +138,16 @@ create table external_id (
 	primary key (tenant_id, channel, external_id)
 );
 
+-- Interactions that turned out to be part of another: a replay does not bring them back.
+-- Kept for as long as a spool may hold their events.
+create table absorbed (
+	tenant_id integer not null,
+	id uuid not null,
+	absorbed_by uuid not null,
+	at timestamptz not null default now(),
+	primary key (tenant_id, id)
+);
+
 create table spool_checkpoint (
 	tenant_id integer not null,
 	channel text not null,
@@ -176,20 +186,14 @@ begin
 	on conflict do nothing;
 end $$;
 
--- An entry that turned out to be part of another goes, with what hangs on it; its external
--- id points to the other from now on, so that a replay does not bring it back.
+-- An entry that turned out to be part of another goes, with what hangs on it.
 create function interactions_save_absorbed(a_tenant integer[], a_id uuid[],
-	a_absorbed uuid[], a_channel text[], a_external text[]) returns void
-language plpgsql as $$
+	a_absorbed uuid[]) returns void language plpgsql as $$
 begin
-	insert into external_id as x (tenant_id, channel, external_id, interaction_id)
-	select distinct on (tenant, channel, external) tenant, channel, external, absorbed
-	from unnest(a_tenant, a_channel, a_external, a_absorbed)
-		u(tenant, channel, external, absorbed)
-	where absorbed is not null and external is not null and channel is not null
-	order by tenant, channel, external
-	on conflict (tenant_id, channel, external_id) do update
-	set interaction_id = excluded.interaction_id;
+	insert into absorbed (tenant_id, id, absorbed_by)
+	select tenant, id, by from unnest(a_tenant, a_id, a_absorbed) u(tenant, id, by)
+	where by is not null
+	on conflict do nothing;
 
 	with gone as (
 		delete from interaction i using unnest(a_tenant, a_id, a_absorbed)
@@ -439,11 +443,12 @@ begin
 
 	select array_agg(i.id is not null order by n),
 		array_agg(coalesce(i.contact_id, given) order by n),
-		array_agg(absorbed is not null order by n)
+		array_agg(gone is not null or x.id is not null order by n)
 	into v_exists, v_contact, v_skip
 	from unnest(a_tenant, a_id, a_contact, a_absorbed)
-		with ordinality u(tenant, id, given, absorbed, n)
-	left join interaction i on i.tenant_id = u.tenant and i.id = u.id;
+		with ordinality u(tenant, id, given, gone, n)
+	left join interaction i on i.tenant_id = u.tenant and i.id = u.id
+	left join absorbed x on x.tenant_id = u.tenant and x.id = u.id;
 
 	if exists (select from unnest(v_exists, a_external) u(e, x)
 		where not e and x is not null) then
@@ -451,14 +456,16 @@ begin
 		select array_agg(skip or coalesce(x.interaction_id <> u.id, false) order by n),
 			array_agg(coalesce(c, i.contact_id) order by n)
 		into v_skip, v_contact
-		from unnest(a_tenant, a_channel, a_external, a_id, v_skip, v_contact)
-			with ordinality u(tenant, channel, external, id, skip, c, n)
+		from unnest(a_tenant, a_kind, a_channel, a_external, a_id, v_skip, v_contact)
+			with ordinality u(tenant, kind, channel, external, id, skip, c, n)
 		left join external_id x on x.tenant_id = u.tenant and x.channel = u.channel
 			and x.external_id = u.external
+			-- a call's own id tells it; two may have one linked id
+			and u.kind <> 'call'
 		left join interaction i on i.tenant_id = x.tenant_id
 			and i.id = x.interaction_id;
 	end if;
-	perform interactions_save_absorbed(a_tenant, a_id, a_absorbed, a_channel, a_external)
+	perform interactions_save_absorbed(a_tenant, a_id, a_absorbed)
 	where array_length(array_remove(a_absorbed, null), 1) > 0;
 
 	select array_agg(c is null and not skip and not none and v is not null order by n),
@@ -619,5 +626,6 @@ end $$;
 create function store_maintain() returns integer language plpgsql as $$
 begin
 	delete from idempotency where created_at < now() - interval '24 hours';
+	delete from absorbed where at < now() - interval '90 days';
 	return ensure_partitions(now(), now() + interval '2 months');
 end $$;

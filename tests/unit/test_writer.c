@@ -344,6 +344,26 @@ test_redelivery_under_another_id_adds_nothing(void)
 }
 
 static void
+test_two_calls_of_one_linked_id_are_two(void)
+{
+	struct writer *w = writer_open(0);
+	struct saved s = {0};
+	struct interaction in = call_of("+886911000013", "ended");
+
+	in.external_id = "1763712000.12";
+	save_and_wait(w, &in, &s);
+	in = call_of("+886911000014", "ended");
+	in.external_id = "1763712000.12";
+	save_and_wait(w, &in, &s);
+	CHECK(s.last.created);
+	CHECK(uuid_eq(&s.last.contact, &in.new_contact));
+	CHECK_STR(store_env_value(&env, "SELECT count(*) FROM interaction "
+					"WHERE external_id = '1763712000.12'"),
+		"2");
+	writer_close(&w, 1000);
+}
+
+static void
 test_absorbed_vanishes_and_stays_away(void)
 {
 	struct writer *w = writer_open(0);
@@ -611,6 +631,7 @@ main(void)
 	TEST(test_withheld_and_shared_numbers_are_nobody);
 	TEST(test_claimed_goes_to_the_single_holder_and_raises_nothing);
 	TEST(test_redelivery_under_another_id_adds_nothing);
+	TEST(test_two_calls_of_one_linked_id_are_two);
 	TEST(test_absorbed_vanishes_and_stays_away);
 	TEST(test_poison_goes_to_quarantine_and_blocks_nobody);
 	TEST(test_other_times_than_ours_get_their_partition_or_quarantine);
