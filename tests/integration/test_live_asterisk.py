@@ -1,0 +1,120 @@
+"""A real Asterisk, with sipp as its phones and its carrier: the scenarios of the
+recordings, run now, must give the same.
+
+Asterisk comes from Debian's packages into $SANDBOX_WORK (~/.cache/asterisk-sandbox), about
+20 seconds the first time; INTERACTD_ASTERISK=16 takes the oldest one instead of 22. Run by
+`make check-asterisk`."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from servers import wait_until
+from support import truth
+from support.daemon import SLOW, asterisk_channel
+from support.pops import check_pops
+
+pytestmark = pytest.mark.asterisk
+
+SANDBOX = Path(__file__).resolve().parents[1] / "lib" / "asterisk-sandbox"
+VERSION = os.environ.get("INTERACTD_ASTERISK", "22")
+SUITE = {"22": "sid", "16": "bullseye"}[VERSION]
+WORK = os.environ.get("SANDBOX_WORK") or os.path.expanduser("~/.cache/asterisk-sandbox")
+AGENTS = [str(n) for n in range(1001, 1007)]
+SCENARIOS = [
+    "direct-answered", "direct-agent-hangup", "direct-cancel", "direct-busy",
+    "queue-answered", "queue-ringall-second", "queue-rna-then-second", "queue-abandon",
+    "queue-two-waiting", "hold-unhold", "transfer-blind-refer", "transfer-attended-ami",
+    "park-retrieve", "originate-answered", "originate-busy", "internal-call",
+    "local-optimised", "cid-anonymous", "cid-utf8", "recorded-call", "voicemail",
+    "restart-graceful"]
+
+
+@pytest.fixture(scope="module")
+def drive():
+    """The scenarios' driver, with an Asterisk that runs and phones that are registered."""
+    if not shutil.which("sipp"):
+        pytest.fail("sipp is needed (Debian: sip-tester)")
+    subprocess.run([SANDBOX / "asterisk-sandbox", "install", f"{WORK}/root-{VERSION}",
+                    "--suite", SUITE], check=True)
+    sys.path.insert(0, str(SANDBOX))
+    import drive
+    import sandbox
+    sandbox.configure(VERSION, WORK)
+    sandbox.start_asterisk()
+    try:
+        sandbox.register()
+        yield drive
+    finally:
+        sandbox.stop_asterisk()
+        sys.path.remove(str(SANDBOX))
+
+
+@pytest.fixture
+def daemon(make_daemon, drive):
+    port = drive.sandbox.AMI
+    keys = asterisk_channel(type("Live", (), {"address": f"127.0.0.1:{port}"}),
+                            username="ctl", secret="ctlpass")
+    daemon = make_daemon(**{"tenant default": {"region": "TW"}, "channel pbx-main": keys})
+    daemon.start()
+    daemon.wait_channels()
+    return daemon
+
+
+def interactions(daemon, database):
+    return [daemon.api().ok(f"/v1/interactions/{i}") for i in database.interactions()]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_live(drive, daemon, database, subscriber, name):
+    calls = drive.run(name)["calls"] or []
+    truth.add(name, calls, f"{drive.sandbox.OUT}/{name}.ami")
+    case = f"live/{name}"
+    expected = truth.ground_truth()[case]["interactions"]
+
+    def settled():
+        status = daemon.status()
+        return (status["channels"][0]["phone"]["calls"] == 0
+                and status["backlog"]["waiting"] == status["backlog"]["in_batch"] == 0
+                and status["pops"]["open"] == status["pops"]["pending"] == 0
+                and len(subscriber.events(type="interaction.ended")) == expected)
+
+    try:
+        wait_until(settled, 20 * SLOW)
+    except TimeoutError:
+        pass  # what is missing is told better below
+    got = interactions(daemon, database)
+    # Receipt times, on a machine that runs the phones and Asterisk too.
+    in_order = truth.check_interactions(case, got, late=0.05 * SLOW)
+    truth.check_pops_of(case, subscriber, "default", in_order)
+    truth.check_queue_pops(case, subscriber, "default", in_order)
+    check_pops(subscriber, "default", AGENTS)
+
+
+def test_calls_that_were_up_before_we_came(drive, make_daemon, database, subscriber,
+                                           eventually):
+    """The daemon starts in the middle of a call, and is killed and started again."""
+    sandbox = drive.sandbox
+    sandbox.quiet()
+    sandbox.phone(1001, ring=300)
+    sandbox.caller("0912345678", "5001", talk=60000)
+    wait_until(lambda: "2 active channels" in sandbox.cli("core show channels count"), 20)
+    keys = asterisk_channel(type("Live", (), {"address": f"127.0.0.1:{sandbox.AMI}"}),
+                            username="ctl", secret="ctlpass")
+    daemon = make_daemon(**{"tenant default": {"region": "TW"}, "channel pbx-main": keys})
+    daemon.start()
+    pop = subscriber.wait_pop(agent="1001", state="talking", timeout=10 * SLOW)
+    assert pop["remote"]["value"] == "+886912345678"
+    daemon.kill()
+    daemon.start()
+    daemon.wait_channels()
+    assert [p["pop"] for p in daemon.api().pops("1001")] == [pop["pop"]]
+    sandbox.stop_sipp()
+    sandbox.cli("channel request hangup all")
+    subscriber.wait_pop(agent="1001", type="pop.close", timeout=20 * SLOW)
+    eventually(lambda: len(subscriber.events(type="interaction.ended")) == 1)
+    check_pops(subscriber, "default", ["1001"])
+    assert len(database.interactions()) == 1
