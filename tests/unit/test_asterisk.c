@@ -112,9 +112,9 @@ test_who_hears_events_is_logged_in(void)
 		UNTIL(&r, peer_accepted(&r));
 		peer_say(&r, BANNER);
 		peer_take(&r, "Challenge");
-		peer_say(&r, says[i]);
+		peer_say(&r, "%s", says[i]);
 		peer_take(&r, "Events");
-		peer_take(&r, "CoreSettings");
+		peer_take(&r, "Filter");
 		rig_fini(&r);
 	}
 }
