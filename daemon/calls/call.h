@@ -100,6 +100,7 @@ struct call {
 	struct uuid id;		      /* the interaction's */
 	const char *tenant, *channel; /* of the tracker */
 	char *linked; /* the first linked id: with channel and boot, the call's identity */
+	const char *key; /* linked, or linked#2, … when it served a call before: unique */
 	enum call_direction direction;
 	enum call_phase phase;
 	char *number; /* outside party's number as given; NULL if withheld or unknown */

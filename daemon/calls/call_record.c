@@ -136,7 +136,7 @@ call_record_init(struct call_record *r, const struct call *c,
 	const struct tenant *tenant, const char *region)
 {
 	memset(r, 0, sizeof(*r));
-	snprintf(r->external_id, sizeof(r->external_id), "%s", c->linked);
+	snprintf(r->external_id, sizeof(r->external_id), "%s", c->key);
 	call_variables_json(&r->variables, c);
 	details_json(&r->details, c);
 	summarise(&r->summary, c);

@@ -205,6 +205,7 @@ call_new(struct tracker *t, struct group *g, enum call_direction direction)
 	call->group = g;
 	g->call = call;
 	call->key = new_key(t, g->linked);
+	call->pub.key = call->key;
 	list_init(&call->absorbed);
 	list_init(&call->pub.legs);
 	call->pub.tenant = t->tenant;
