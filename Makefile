@@ -146,4 +146,4 @@ clean:
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $B/daemon/main.d $B/daemon/ctl/main.d $(UNIT:=.d) $(FUZZ:=.d) \
-	$(BENCH:=.d)
+	$(BENCH:=.d) $(UNIT_LIB:.o=.d)
