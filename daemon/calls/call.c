@@ -44,7 +44,7 @@ leg_type_text(enum leg_type type)
 		[LEG_RING] = "ring",
 		[LEG_TALK] = "talk",
 		[LEG_HOLD] = "hold",
-		[LEG_PARK] = "park",
+		[LEG_PARK] = "hold", /* the contract knows no parking */
 		[LEG_TRANSFER] = "transfer",
 		[LEG_IVR] = "ivr",
 	};

@@ -77,7 +77,7 @@ park_set(struct tracker *t, struct chan *c, bool parked)
 	if (!call || call->customer != c)
 		return;
 	if (!parked) {
-		park_end(t, call, CALL_REASON_ANSWERED, t->now_us);
+		park_end(t, call, CALL_REASON_COMPLETED, t->now_us);
 		return;
 	}
 	open_stay(t, call, c);
