@@ -31,10 +31,14 @@ local function parse(json)
 		'^{"v":1,"type":"[%a.]+","epoch":"([^"]*)","seq":(%d+)(.*)$')
 end
 
+local function epoch_of(json)
+	return string.match(json, '^{"v":1,"type":"[%a.]+","epoch":"([^"]*)"')
+end
+
 local function last_entry()
 	local newest = redis.call('XREVRANGE', stream, '+', '-', 'COUNT', 1)[1]
 	if newest then
-		return tonumber(string.match(newest[1], '^%d+')), parse(newest[2][2]) or ''
+		return tonumber(string.match(newest[1], '^%d+')), epoch_of(newest[2][2]) or ''
 	end
 	if redis.call('EXISTS', stream) == 0 then
 		return 0, ''
@@ -57,7 +61,7 @@ end
 local function sweep(epoch)
 	local all = redis.call('HGETALL', open)
 	for i = 1, #all, 2 do
-		if parse(all[i + 1]) ~= epoch then
+		if epoch_of(all[i + 1]) ~= epoch then
 			redis.call('HDEL', open, all[i])
 		end
 	end
