@@ -98,6 +98,7 @@ phone_close(struct phone **php)
 	if (!ph)
 		return;
 	*php = NULL;
+	ph->closing = true;
 	phone_flush(ph);
 	list_for_each_safe (&ph->calls, it)
 		phone_call_free(LIST_ENTRY(it, struct phone_call, link));

@@ -1,8 +1,10 @@
 /* phone_observer.c - what the tracker tells, as pops and savings.
  *
  * A call that begins is saved at once (its contact exists from then on), its changes
- * are saved together every second, its end is saved at once with the checkpoint. Pops
- * do not wait for any of it. Events on Redis follow a commit. */
+ * are saved together every second, its end is saved at once with the checkpoint. While
+ * one saving of a call waits, its changes do too: an outage of the database costs two
+ * savings per call, however long it talks. Pops do not wait for any of it. Events on
+ * Redis follow a commit. */
 #include <calls/phone_priv.h>
 
 #include <clock.h>
@@ -74,9 +76,10 @@ publish(struct saving *s, const struct write_result *result)
 }
 
 /* The writer refuses when too many calls wait: from then on the spool alone keeps them,
- * and nothing may be cut from it until the next start replays it. */
+ * and nothing may be cut from it until the next start replays it. To be called before
+ * the refused saving's checkpoint is computed, which would pass it by. */
 static void
-on_refused(struct phone *ph)
+freeze(struct phone *ph)
 {
 	unsigned long quiet;
 	ph->frozen = true;
@@ -96,8 +99,8 @@ on_saved(void *arg, const struct write_result *result)
 	struct saving *s = arg;
 	struct phone *ph = s->phone;
 	struct phone_call *pc = find_call(ph, &s->id);
-	if (result->status == WRITE_REFUSED && !ph->closed)
-		on_refused(ph);
+	if (pc && pc->savings)
+		pc->savings--;
 	if (result->status == WRITE_DONE && !s->gone) {
 		if (pc) {
 			pc->contact = result->contact;
@@ -145,12 +148,14 @@ save(struct phone_call *pc, const struct uuid *absorbed_by)
 	json_out_init(&j, &s->json);
 	call_record_json(&j, NULL, &r, &nobody);
 
+	if (writer_is_full(ph->writer))
+		freeze(ph);
 	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
 	ph->sent_checkpoint = checkpoint.seq;
 	ph->savings++;
+	pc->savings++;
 	writer_save(ph->writer, &r.in, &checkpoint, on_saved, s);
 	call_record_fini(&r);
-	pc->saved = true;
 	list_remove(&pc->dirty_link);
 }
 
@@ -165,8 +170,11 @@ void
 phone_flush(struct phone *ph)
 {
 	struct uuid nobody = {{0}};
-	list_for_each_safe (&ph->dirty, it)
-		save(LIST_ENTRY(it, struct phone_call, dirty_link), &nobody);
+	list_for_each_safe (&ph->dirty, it) {
+		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, dirty_link);
+		if (!pc->savings || ph->closing)
+			save(pc, &nobody);
+	}
 	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
 	if (checkpoint.seq <= ph->sent_checkpoint)
 		return;
@@ -245,7 +253,10 @@ call_begun(void *arg, struct call *c)
 	list_append(&ph->calls, &pc->link);
 	map_put(&ph->by_id, uuid_format(text, &c->id), pc);
 	with_subject_info(pc, begin_subject);
-	save(pc, &nobody);
+	if (ph->replaying)
+		mark_dirty(pc); /* most have ended before the replay is through */
+	else
+		save(pc, &nobody);
 	log_debug(ph->who, "call %s begins (%s)", text, c->linked);
 }
 

@@ -26,7 +26,8 @@ struct phone {
 	struct list dirty; /* struct phone_call.dirty_link: changed since saved */
 	uint64_t last_seq; /* of the last event applied */
 	uint64_t sent_checkpoint; /* given to the writer last */
-	bool replaying, synced, frozen;
+	bool replaying, synced, closing;
+	bool frozen;	  /* the checkpoint stays: a saving was refused */
 	bool closed;	  /* freed with the last saving's answer */
 	unsigned savings; /* given to the writer, not answered yet */
 	/* The phone system's clock as its events tell it: the time of the last event, and
@@ -44,7 +45,7 @@ struct phone_call {
 	struct call *call;
 	struct subject *subject;
 	struct uuid contact; /* as the last commit had it; nil = not known, or nobody */
-	bool saved;	     /* once at least: its absorption must delete it */
+	unsigned savings;    /* given to the writer, not answered yet */
 };
 
 extern const struct tracker_observer phone_observer;

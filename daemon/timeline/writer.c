@@ -564,11 +564,17 @@ writer_save_unit(
 	writer_kick(w);
 }
 
+bool
+writer_is_full(const struct writer *w)
+{
+	return w->closed || w->stats.waiting >= w->max_waiting;
+}
+
 void
 writer_save(struct writer *w, const struct interaction *in,
 	const struct checkpoint *checkpoint, write_done_fn *done, void *arg)
 {
-	if (w->closed || w->stats.waiting >= w->max_waiting) {
+	if (writer_is_full(w)) {
 		writer_refuse(w, done, arg);
 		return;
 	}
@@ -591,7 +597,7 @@ writer_checkpoint(struct writer *w, const struct tenant *tenant,
 			last->checkpoint.seq = checkpoint->seq;
 		return;
 	}
-	if (!w->closed && w->stats.waiting < w->max_waiting)
+	if (!writer_is_full(w))
 		writer_save_unit(
 			w, writer_unit_new(tenant, NULL, checkpoint), NULL, NULL);
 }

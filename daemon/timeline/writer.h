@@ -46,6 +46,9 @@ struct checkpoint {
 /* Copies. done comes once, later; may be NULL. */
 void writer_save(struct writer *, const struct interaction *, const struct checkpoint *,
 	write_done_fn *done, void *arg);
+/* True: the next writer_save would be refused. What is refused must not lie below the
+ * checkpoint of a later saving, so ask before computing one. */
+bool writer_is_full(const struct writer *);
 /* A checkpoint alone (nothing to write happened for long). */
 void
 writer_checkpoint(struct writer *, const struct tenant *, const struct checkpoint *);

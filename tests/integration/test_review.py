@@ -1,0 +1,60 @@
+"""Trouble of the kind that comes at three in the morning, and callers who mean harm."""
+
+import pytest
+from servers import wait_until
+from support.daemon import SLOW
+
+
+@pytest.fixture
+def daemon(pbx):
+    return pbx[0]
+
+
+@pytest.fixture
+def fake(pbx):
+    return pbx[1]
+
+
+def short_calls(numbers):
+    """The bytes of calls that come in and hang up at once."""
+    out = []
+    for n in numbers:
+        ids = (f"Privilege: call,all\r\nChannel: PJSIP/trunk-{n:08x}\r\n"
+               f"Uniqueid: 1795277508.{n}\r\nLinkedid: 1795277508.{n}\r\n")
+        out.append(f"Event: Newchannel\r\n{ids}ChannelState: 4\r\nChannelStateDesc: Ring\r\n"
+                   f"CallerIDNum: 0912{n:06d}\r\nExten: 6000\r\nContext: from-trunk\r\n\r\n"
+                   f"Event: Hangup\r\n{ids}Cause: 16\r\n\r\n")
+    return "".join(out).encode()
+
+
+def backlog(daemon):
+    told = daemon.status()["backlog"]
+    return told["waiting"] + told["in_batch"]
+
+
+@pytest.mark.skipif(SLOW > 1, reason="50,000 savings take a sanitizer minutes")
+def test_calls_that_found_the_queue_full_are_written_after_the_next_start(
+        daemon, fake, postgres, database):
+    """Their checkpoint must not pass them by: only the spool has them."""
+    n = 27000
+    daemon.expect("pbx-main", "PostgreSQL", "too many calls wait")
+    postgres.pause()
+    for first in range(0, n, 500):
+        fake.send_raw(short_calls(range(first, first + 500)))
+    wait_until(lambda: "too many calls wait" in daemon.log(), 60 * SLOW, "a full queue")
+    def all_heard():
+        phone = daemon.status()["channels"][0]["phone"]
+        return phone["events"]["seen"] >= 2 * n
+    wait_until(all_heard, 60 * SLOW, "all events to be heard")
+    postgres.resume()
+    wait_until(lambda: backlog(daemon) == 0, 120 * SLOW, "the queue to be written")
+    first_half = database.one("select count(*) from interaction")
+    assert first_half < n  # else this test tests nothing
+    # One more, with room in the queue: its checkpoint lies behind those refused.
+    fake.send_raw(short_calls([n]))
+    wait_until(lambda: database.one("select count(*) from interaction") > first_half,
+               20 * SLOW, "the next call")
+    daemon.stop()
+    daemon.start()
+    wait_until(lambda: database.one("select count(*) from interaction") == n + 1, 60 * SLOW,
+               "the calls the queue had no room for")
