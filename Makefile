@@ -27,7 +27,11 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) 2>/dev/null)
 LIBS = $(shell pkg-config --libs $(PKGS)) -linih -lphonenumber -lstdc++ -lpthread
 CFLAGS ?=
 ALL_CFLAGS = $(WARN) $(FLAGS_$V) $(DEFS) -MMD -MP $(CFLAGS)
-ALL_CXXFLAGS = $(WARN_CXX) $(FLAGS_$V) $(DEFS) -MMD -MP $(CFLAGS)
+# vptr checks want the C++ runtime of the sanitizer, and we link C.
+ALL_CXXFLAGS = $(WARN_CXX) $(FLAGS_$V) -fno-sanitize=vptr $(DEFS) -MMD -MP $(CFLAGS)
+# One line per file; `make VERBOSE=1` shows the commands.
+Q := $(if $(VERBOSE),,@)
+say = $(if $(VERBOSE),,@echo '  $1 $@')
 
 # Which headers a layer may see is decided here, not by convention: channels/ gets
 # include/ and nothing of the daemon, and no foreign library's flags.
@@ -55,26 +59,34 @@ build/embedded.c: $(EMBED) tests/lib/embed.py
 	python3 tests/lib/embed.py $(EMBED) >$@.new && mv $@.new $@
 $B/embedded.o: build/embedded.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(INC_build) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(INC_build) $(ALL_CFLAGS) -c -o $@ $<
 
 $B/interactd: $B/daemon/main.o $B/libinteractd.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/interactctl: $B/daemon/ctl/main.o $B/libinteractd.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/libinteractd.a: $(OBJ)
 	@rm -f $@ && $(AR) rcs $@ $^
 $B/%.o: %.c Makefile
 	@mkdir -p $(@D)
-	$(CC) $(INC_$(firstword $(subst /, ,$<))) $(ALL_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(INC_$(firstword $(subst /, ,$<))) $(ALL_CFLAGS) -c -o $@ $<
 $B/%.o: %.cc Makefile
 	@mkdir -p $(@D)
-	$(CXX) $(INC_$(firstword $(subst /, ,$<))) $(ALL_CXXFLAGS) -c -o $@ $<
+	$(call say,CXX)
+	$(Q)$(CXX) $(INC_$(firstword $(subst /, ,$<))) $(ALL_CXXFLAGS) -c -o $@ $<
 $B/tests/unit/%: $B/tests/unit/%.o $(UNIT_LIB) $B/libinteractd.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/tests/bench/%: $B/tests/bench/%.o $B/libinteractd.a
-	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 $B/tests/fuzz/%: $B/tests/fuzz/%.o $B/libinteractd.a
-	$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(LIBS)
 
 # ---- Tests ------------------------------------------------------------------------
 # `make check` is the whole of it on this machine; `make check-asterisk` needs a few more
