@@ -62,6 +62,10 @@ int app_run(const char *conf_path, struct conf *conf);
 /* The phone of a channel; NULL if it is no phone system's or not begun. */
 struct phone *app_phone(const struct channel *);
 
+/* daemon/api/status.c: why PostgreSQL cannot be worked with, and since when (wall time);
+ * NULL if it can. */
+const char *app_postgresql_why(const struct app *, int64_t *since_us_r);
+
 /* daemon/api/api.c: registers every resource on app->http. Routes that need the
  * database answer 503 with Retry-After while app->stage is STARTING. */
 struct api *api_new(struct app *);

@@ -164,9 +164,9 @@ write_store(struct buf *b, struct app *app)
 {
 	struct writer_stats w;
 	writer_get_stats(app->writer, &w);
-	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0;
+	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0, since;
 	gauge(b, "postgresql_up", "1 while PostgreSQL answers.",
-		pg_is_up(app->store.writes));
+		!app_postgresql_why(app, &since));
 	gauge(b, "writer_waiting", "Units that wait for a commit.", (double)w.waiting);
 	gauge(b, "writer_oldest_seconds", "Age of the oldest of them.",
 		(double)age / 1e6);

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define PG_SILENT_US INT64_C(5000000)
+
 void
 route_healthz(struct http_request *r, void *arg)
 {
@@ -30,17 +32,30 @@ put_part(struct json_out *j, const char *name, const char *why, int64_t since_us
 	json_put_object_end(j);
 }
 
+/* A server that stalls keeps its connections for a long time: that the lease, which is
+ * asked for every second, gets no answer tells it sooner. */
+const char *
+app_postgresql_why(const struct app *app, int64_t *since_us_r)
+{
+	if (app->stage == APP_STARTING) {
+		*since_us_r = app->started_us;
+		return app->waiting_for[0] ? app->waiting_for : "starting";
+	}
+	if (!pg_is_up(app->store.writes))
+		return pg_down_reason(app->store.writes, since_us_r);
+	if (!pg_is_up(app->store.reads))
+		return pg_down_reason(app->store.reads, since_us_r);
+	if (!app->lease || lease_silent_us(app->lease) < PG_SILENT_US)
+		return NULL;
+	*since_us_r = clock_wall_us() - lease_silent_us(app->lease);
+	return "it is connected but does not answer";
+}
+
 static bool
 put_postgresql(struct json_out *j, struct app *app)
 {
 	int64_t since = 0;
-	const char *why = NULL;
-	if (app->stage == APP_STARTING) {
-		why = app->waiting_for[0] ? app->waiting_for : "starting";
-		since = app->started_us;
-	} else if (!pg_is_up(app->store.writes)) {
-		why = pg_down_reason(app->store.writes, &since);
-	}
+	const char *why = app_postgresql_why(app, &since);
 	put_part(j, "postgresql", why, since);
 	return !why;
 }

@@ -3,10 +3,10 @@
  *	SEEKING -> HELD        the row became ours, with its fence
  *	HELD -> SEEKING        somebody else's name stands in it: their fence is higher
  *
- * One question is under way at a time; its deadline is shorter than the time after
- *which another may take over, so a slow answer cannot be mistaken for a fresh one.
- *Holding goes on while the database is away: whoever would take over needs the database
- *too. A lease closed with a question under way is freed when its answer has come. */
+ * One question is under way at a time; its deadline is shorter than the time after which
+ * another may take over, so a slow answer cannot be mistaken for a fresh one. Holding
+ * goes on while the database is away: whoever would take over needs the database too. A
+ * lease closed with a question under way is freed when its answer has come. */
 #include <io/lease.h>
 
 #include <io/loop.h>
@@ -37,6 +37,7 @@ struct lease {
 	char *name;
 	char holder[HOLDER_MAX]; /* as last seen */
 	int64_t fence;
+	int64_t answered_us; /* monotonic: when the database answered last */
 	bool held, asking, closed;
 };
 
@@ -136,6 +137,8 @@ on_taken_answer(void *arg, const struct pg_answer *a)
 	}
 	bool first = !l->holder[0];
 	loop_timer_start(l->timer, RENEW_MS);
+	if (a->status == PG_OK)
+		l->answered_us = clock_mono_us();
 	if (a->status == PG_OK && pg_rows(a, 0))
 		lease_see(l, pg_text(a, 0, 0, 0), pg_int(a, 0, 0, 1));
 	else if (a->status != PG_OK)
@@ -180,6 +183,7 @@ lease_open(struct loop *loop, struct pg *pg, int tenant_id, const char *name,
 	l->callbacks = *callbacks;
 	l->arg = arg;
 	l->timer = loop_timer_new(loop, lease_ask, l);
+	l->answered_us = clock_mono_us();
 	lease_ask(l);
 	return l;
 }
@@ -188,6 +192,12 @@ bool
 lease_is_held(const struct lease *l)
 {
 	return l && l->held;
+}
+
+int64_t
+lease_silent_us(const struct lease *l)
+{
+	return clock_mono_us() - l->answered_us;
 }
 
 const char *

@@ -23,6 +23,8 @@ const char *lease_holder_name(void);
 struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *name,
 	const struct lease_callbacks *, void *arg);
 bool lease_is_held(const struct lease *);
+/* How long the database has not answered; a healthy one does every second. */
+int64_t lease_silent_us(const struct lease *);
 const char *lease_current_holder(const struct lease *); /* as last seen; "" unknown */
 /* Gives it back if the database is there, running the loop until that is answered. */
 void lease_close(struct lease **);

@@ -58,3 +58,20 @@ def test_calls_that_found_the_queue_full_are_written_after_the_next_start(
     daemon.start()
     wait_until(lambda: database.one("select count(*) from interaction") == n + 1, 60 * SLOW,
                "the calls the queue had no room for")
+
+
+def test_a_database_that_stalls_is_told(daemon, postgres):
+    """Its connections stay up, and nothing comes back."""
+    daemon.expect("PostgreSQL|pg")
+    def ready():
+        answer = daemon.api().get("/readyz")
+        return answer.status == 200, answer.json["postgresql"]
+    assert ready()[0]
+    postgres.pause()
+    wait_until(lambda: not ready()[0], 15 * SLOW, "the stall to be told")
+    told = ready()[1]
+    assert told["reason"] and told["since"]
+    metrics = daemon.api().get("/metrics").body.decode()
+    assert "interactd_postgresql_up 0" in metrics
+    postgres.resume()
+    wait_until(lambda: ready()[0], 15 * SLOW, "it to be ready again")
