@@ -482,6 +482,21 @@ on_stop_signal(int signo, void *arg)
 	stop(arg, 0);
 }
 
+/* Also with the same paths: a certificate is renewed in its place. */
+static void
+reload_http(struct app *app, const struct conf *next)
+{
+	const struct http_settings *was = conf_values(app->conf, "http");
+	const struct http_settings *now = conf_values(next, "http");
+	struct err err;
+	http_reload_origins(app->http, &now->origins);
+	if (str_empty(was->tls_cert) != str_empty(now->tls_cert))
+		log_warnx(NULL, "[http] TLS is switched on and off by a restart only");
+	else if (!str_empty(now->tls_cert) &&
+		 http_reload_tls(app->http, now->tls_cert, now->tls_key, &err) < 0)
+		log_errorx(NULL, "the certificate in use stays: %s", err.text);
+}
+
 /* What a reload can change is applied; the rest is named. Channels keep the rows they
  * were opened with, so the old conf stays until they are closed. */
 static void
@@ -503,6 +518,7 @@ on_reload_signal(int signo, void *arg)
 	const struct daemon_settings *s = conf_values(next, "daemon");
 	log_set_level((enum log_level)s->log_level);
 	pops_set_timeout(app->pops, (unsigned)s->pop_timeout_ms);
+	reload_http(app, next);
 	agents_load(app->agents, NULL, NULL);
 	if (conf_restart_needed(app->conf, next, restart, sizeof(restart)))
 		log_warnx(NULL, "reloaded; these changes need a restart: %s", restart);

@@ -80,11 +80,15 @@ static const struct conf_key http_keys[] = {
 		"Unix socket of the operator (interactctl); root and the daemon's own "
 		"user "
 		"need no key there."},
-	{"tls_cert", CONF_STRING, ROW(http_settings, tls_cert), NULL, 0, 4000, 0, NULL,
-		"Certificate chain (PEM); with tls_key, `listen` speaks TLS."},
-	{"tls_key", CONF_STRING, ROW(http_settings, tls_key), NULL, 0, 4000, 0, NULL,
-		"Its private key (PEM)."},
-	{"origins", CONF_LIST, ROW(http_settings, origins), NULL, 0, 100, 0, NULL,
+	{"tls_cert", CONF_STRING, ROW(http_settings, tls_cert), NULL, 0, 4000,
+		CONF_RELOAD, NULL,
+		"Certificate chain (PEM); with tls_key, `listen` speaks TLS. A reload "
+		"reads "
+		"the files again."},
+	{"tls_key", CONF_STRING, ROW(http_settings, tls_key), NULL, 0, 4000,
+		CONF_RELOAD, NULL, "Its private key (PEM)."},
+	{"origins", CONF_LIST, ROW(http_settings, origins), NULL, 0, 100, CONF_RELOAD,
+		NULL,
 		"Origins of browsers that may call the API and open streams "
 		"(https://crm.example.com); * alone = any."},
 	{"max_header", CONF_SIZE, ROW(http_settings, max_header), "16k", 1024,

@@ -1,5 +1,8 @@
 """Trouble of the kind that comes at three in the morning, and callers who mean harm."""
 
+import ssl
+import subprocess
+
 import pytest
 from servers import wait_until
 from support.daemon import SLOW
@@ -75,3 +78,37 @@ def test_a_database_that_stalls_is_told(daemon, postgres):
     assert "interactd_postgresql_up 0" in metrics
     postgres.resume()
     wait_until(lambda: ready()[0], 15 * SLOW, "it to be ready again")
+
+
+def make_certificate(directory, name):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                    "-subj", f"/CN={name}", "-keyout", directory / "key.pem",
+                    "-out", directory / "cert.pem"], check=True, capture_output=True)
+    return (directory / "cert.pem").read_text()
+
+
+def test_a_renewed_certificate_is_taken_by_a_reload(make_daemon, tmp_path):
+    old = make_certificate(tmp_path, "old")
+    daemon = make_daemon(http={"tls_cert": tmp_path / "cert.pem",
+                               "tls_key": tmp_path / "key.pem"}).start()
+    def served():
+        return ssl.get_server_certificate(("127.0.0.1", daemon.port))
+    assert served() == old
+    new = make_certificate(tmp_path, "new")
+    daemon.reload()
+    wait_until(lambda: served() == new, 10 * SLOW, "the new certificate")
+    (tmp_path / "cert.pem").write_text("rubbish")
+    daemon.expect("certificate").reload()
+    wait_until(lambda: "the certificate in use stays" in daemon.log(), 10 * SLOW, "a refusal")
+    assert served() == new
+
+
+def test_origins_are_reloaded(make_daemon):
+    daemon = make_daemon(http={"origins": "https://a.example"}).start()
+    def allowed(origin):
+        answer = daemon.api().request("GET", "/healthz", headers={"Origin": origin})
+        return answer.headers.get("Access-Control-Allow-Origin") == origin
+    assert allowed("https://a.example") and not allowed("https://b.example")
+    daemon.configure(http={"origins": "https://b.example"}).reload()
+    wait_until(lambda: allowed("https://b.example"), 10 * SLOW, "the new origin")
+    assert not allowed("https://a.example") and "need a restart" not in daemon.log()
