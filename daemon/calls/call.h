@@ -32,11 +32,11 @@ const char *call_phase_text(enum call_phase);
 #define CALL_DISPOSITIONS(D)                                                           \
 	D(NONE, "")                                                                    \
 	D(ANSWERED, "answered")                                                        \
-	D(ABANDONED, "abandoned") D(BUSY, "busy") D(NO_ANSWER, "no_answer")            \
-		D(REJECTED, "rejected") D(UNREACHABLE, "unreachable")                  \
-			D(QUEUE_TIMEOUT, "queue_timeout") D(VOICEMAIL, "voicemail")    \
-				D(IVR_ONLY, "ivr_only") D(FAILED, "failed")            \
-					D(INTERRUPTED, "interrupted")
+	D(ABANDONED, "abandoned")                                                      \
+	D(BUSY, "busy") D(NO_ANSWER, "no_answer") D(REJECTED, "rejected")              \
+		D(UNREACHABLE, "unreachable") D(QUEUE_TIMEOUT, "queue_timeout")        \
+			D(VOICEMAIL, "voicemail") D(IVR_ONLY, "ivr_only")              \
+				D(FAILED, "failed") D(INTERRUPTED, "interrupted")
 enum call_disposition {
 #define D(name, text) CALL_DISP_##name,
 	CALL_DISPOSITIONS(D)
@@ -48,9 +48,9 @@ const char *call_disposition_text(enum call_disposition); /* NULL for NONE */
 #define CALL_REASONS(R)                                                                \
 	R(NONE, "")                                                                    \
 	R(COMPLETED, "completed")                                                      \
-	R(ANSWERED_ELSEWHERE, "answered_elsewhere") R(NO_ANSWER, "no_answer")          \
-		R(BUSY, "busy") R(REJECTED, "rejected") R(                             \
-			CALLER_HANGUP, "caller_hangup") R(TRANSFERRED, "transferred")  \
+	R(ANSWERED_ELSEWHERE, "answered_elsewhere")                                    \
+	R(NO_ANSWER, "no_answer") R(BUSY, "busy") R(REJECTED, "rejected")              \
+		R(CALLER_HANGUP, "caller_hangup") R(TRANSFERRED, "transferred")        \
 			R(UNREACHABLE, "unreachable") R(INTERRUPTED, "interrupted")    \
 				R(REASSIGNED, "reassigned") R(ANSWERED, "answered")
 enum call_reason {
@@ -100,7 +100,8 @@ struct call {
 	struct uuid id;		      /* the interaction's */
 	const char *tenant, *channel; /* of the tracker */
 	char *linked; /* the first linked id: with channel and boot, the call's identity */
-	const char *key; /* linked, or linked#2, … when it served a call before: unique */
+	const char
+		*key; /* linked, or linked#2, … when it served a call before: unique */
 	enum call_direction direction;
 	enum call_phase phase;
 	char *number; /* outside party's number as given; NULL if withheld or unknown */
