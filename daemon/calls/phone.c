@@ -115,12 +115,21 @@ phone_close(struct phone **php)
 /* ---- Time -------------------------------------------------------------------------
  */
 
-static int64_t
+int64_t
 phone_now(const struct phone *ph)
 {
 	if (!ph->event_us)
 		return clock_wall_us();
 	return ph->event_us + (clock_mono_us() - ph->event_mono_us);
+}
+
+/* Told by the driver itself, or an item of a list: there is never a time in it but that
+ * of receipt, which is our clock's. */
+static bool
+is_by_our_clock(enum call_event_type type)
+{
+	return (type >= CALL_SNAPSHOT_BEGIN && type <= CALL_SNAPSHOT_END) ||
+	       type == CALL_LINK_LOST || type == CALL_SYSTEM_STOPPED;
 }
 
 static void
@@ -180,7 +189,8 @@ apply(struct phone *ph, const struct call_event *ev, uint64_t seq)
 {
 	if (seq)
 		ph->last_seq = seq;
-	note_time(ph, ev->at_us);
+	if (!is_by_our_clock(ev->type))
+		note_time(ph, ev->at_us);
 	tracker_apply(ph->tracker, ev, seq);
 	if (ev->type == CALL_SNAPSHOT_END)
 		ph->synced = true;
@@ -190,8 +200,8 @@ void
 phone_event(struct phone *ph, const struct call_event *ev)
 {
 	struct call_event stamped = *ev;
-	if (!stamped.at_us)
-		stamped.at_us = clock_wall_us();
+	if (!stamped.at_us || is_by_our_clock(stamped.type))
+		stamped.at_us = phone_now(ph);
 	ph->events_seen++;
 	apply(ph, &stamped, append(ph, &stamped));
 	arm_tick(ph);
@@ -244,6 +254,7 @@ phone_replay(struct phone *ph)
 	struct call_event lost = {.type = CALL_LINK_LOST, .at_us = phone_now(ph)};
 	if (n)
 		tracker_apply(ph->tracker, &lost, 0);
+	ph->event_us = 0; /* how its clock goes now is not known yet */
 	arm_tick(ph);
 	return n;
 }

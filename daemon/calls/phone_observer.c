@@ -320,7 +320,9 @@ fill_pop(struct pop_info *info, const struct call *c, const struct call_leg *leg
 	info->agent = leg->agent;
 	info->queue = leg->queue;
 	info->state = leg_pop_state(leg);
-	info->at_us = leg->state == LEG_RINGING ? leg->at_us : pc->phone->event_us;
+	info->at_us = leg->state == LEG_RINGING ? leg->at_us
+		      : pc->phone->event_us	? pc->phone->event_us
+						: phone_now(pc->phone);
 	info->waited_ms = (leg->at_us - since) / 1000;
 	if (info->waited_ms < 0 || c->direction == CALL_OUT)
 		info->waited_ms = 0;

@@ -30,8 +30,8 @@ struct phone {
 	bool frozen;	  /* the checkpoint stays: a saving was refused */
 	bool closed;	  /* freed with the last saving's answer */
 	unsigned savings; /* given to the writer, not answered yet */
-	/* The phone system's clock as its events tell it: the time of the last event, and
-	 * our monotonic clock then. */
+	/* The phone system's clock as its events tell it: the time of the last event (0 =
+	 * none yet), and our monotonic clock then. */
 	int64_t event_us, event_mono_us;
 	struct log_once not_spooled_log, refused_log;
 	unsigned long long events_seen, not_spooled;
@@ -52,6 +52,8 @@ extern const struct tracker_observer phone_observer;
 
 /* Saves calls changed since their last saving, and moves the checkpoint along. */
 void phone_flush(struct phone *);
+/* The time by the phone system's clock, as far as it is known. */
+int64_t phone_now(const struct phone *);
 /* The highest record that no living call needs. */
 uint64_t phone_checkpoint(const struct phone *);
 /* The region that the channel's numbers are read in. */
