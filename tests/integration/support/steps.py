@@ -19,12 +19,14 @@ class Steps:
         self.fake, self.trace = fake, load(name)
         self.rewrite = Rewrite(time.time() - self.trace.wall, next(instances), words)
         self.at = 0
+        self.skew = 0  # seconds that the phone system's clock is ahead of ours
 
     def _send(self, until):
         async def send():
             # Nobody may be connected: then it happens unheard.
             for message in self.trace.messages[self.at:until]:
-                raw = with_timestamp(self.rewrite(message.raw), time.time())
+                raw = with_timestamp(self.rewrite(message.raw),
+                                     time.time() + self.skew)
                 await self.fake.deliver(raw)
         asyncio.run_coroutine_threadsafe(send(), self.fake.loop).result(30)
         self.at = until
