@@ -70,7 +70,7 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	ph->events = opts->events;
 	ph->agents = opts->agents;
 	ph->spool = spool;
-	ph->last_seq = ph->sent_checkpoint = opts->checkpoint;
+	ph->last_seq = ph->sent_checkpoint = ph->flushed = opts->checkpoint;
 	list_init(&ph->calls);
 	list_init(&ph->dirty);
 	map_init(&ph->by_id);
@@ -191,7 +191,8 @@ apply(struct phone *ph, const struct call_event *ev, uint64_t seq)
 		ph->last_seq = seq;
 	if (!is_by_our_clock(ev->type))
 		note_time(ph, ev->at_us);
-	tracker_apply(ph->tracker, ev, seq);
+	/* One that is not in the spool stands before the next that is. */
+	tracker_apply(ph->tracker, ev, seq ? seq : ph->last_seq + 1);
 	if (ev->type == CALL_SNAPSHOT_END)
 		ph->synced = true;
 }
@@ -205,7 +206,7 @@ phone_event(struct phone *ph, const struct call_event *ev)
 	ph->events_seen++;
 	apply(ph, &stamped, append(ph, &stamped));
 	arm_tick(ph);
-	if (ph->last_seq - ph->sent_checkpoint > CHECKPOINT_EVERY)
+	if (ph->last_seq - ph->flushed > CHECKPOINT_EVERY)
 		phone_flush(ph);
 }
 

@@ -170,6 +170,7 @@ void
 phone_flush(struct phone *ph)
 {
 	struct uuid nobody = {{0}};
+	ph->flushed = ph->last_seq;
 	list_for_each_safe (&ph->dirty, it) {
 		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, dirty_link);
 		if (!pc->savings || ph->closing)

@@ -26,6 +26,7 @@ struct phone {
 	struct list dirty; /* struct phone_call.dirty_link: changed since saved */
 	uint64_t last_seq; /* of the last event applied */
 	uint64_t sent_checkpoint; /* given to the writer last */
+	uint64_t flushed;	  /* last_seq at the last flush */
 	bool replaying, synced, closing;
 	bool frozen;	  /* the checkpoint stays: a saving was refused */
 	bool closed;	  /* freed with the last saving's answer */

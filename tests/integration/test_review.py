@@ -1,11 +1,13 @@
 """Trouble of the kind that comes at three in the morning, and callers who mean harm."""
 
+import resource
 import ssl
 import subprocess
 
 import pytest
 from servers import wait_until
 from support.daemon import SLOW
+from support.steps import Steps
 
 
 @pytest.fixture
@@ -112,3 +114,33 @@ def test_origins_are_reloaded(make_daemon):
     daemon.configure(http={"origins": "https://b.example"}).reload()
     wait_until(lambda: allowed("https://b.example"), 10 * SLOW, "the new origin")
     assert not allowed("https://a.example") and "need a restart" not in daemon.log()
+
+
+def spool(daemon):
+    return daemon.status()["channels"][0]["phone"]["spool"]
+
+
+def test_a_call_that_could_not_be_spooled_moves_no_checkpoint(daemon, fake, subscriber):
+    """It has no place in the spool; the calls before it keep theirs."""
+    daemon.expect("spool|calls pbx-main|http")
+    before = Steps(fake, "22/direct-answered").ring("1001")
+    subscriber.wait_pop(agent="1001", state="ringing", timeout=10 * SLOW)
+    needed = spool(daemon)["checkpoint"]
+    pid = daemon.process.pid
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))  # no new segment any more
+    try:
+        value = "x" * 3000
+        for n in range(7000):
+            fake.send_raw(f"Event: VarSet\r\nPrivilege: dialplan,all\r\nUniqueid: 99.1\r\n"
+                          f"Linkedid: 99.1\r\nChannel: PJSIP/trunk-0000aaaa\r\n"
+                          f"Variable: V{n}\r\nValue: {value}\r\n\r\n".encode())
+        wait_until(lambda: "could not be kept on disk" in daemon.log(), 30 * SLOW, "no disk")
+        Steps(fake, "22/direct-answered", {"0912345678": "0955000111"}).ring("1001")
+        wait_until(lambda: len(subscriber.by_pop(agent="1001")) == 2, 10 * SLOW, "its pop")
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+    wait_until(lambda: backlog(daemon) == 0, 10 * SLOW, "it to be saved")
+    told = spool(daemon)
+    assert told["not_spooled"] > 0 and 0 <= told["checkpoint"] <= needed, told
+    before.rest()
