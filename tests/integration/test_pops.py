@@ -392,7 +392,8 @@ def test_a_crash_while_postgresql_is_away_loses_no_call(
         daemon, fake, subscriber, postgres, database, eventually):
     daemon.expect(*OUTAGE)
     postgres.stop()
-    Steps(fake, "22/direct-answered").ring("1001").rest()
+    Steps(fake, "22/direct-answered").whole("1001", subscriber)
+    eventually(lambda: daemon.status()["channels"][0]["phone"]["calls"] == 0)
     daemon.kill()
     daemon.start(ready=False)
     postgres.start()
