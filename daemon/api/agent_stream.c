@@ -5,6 +5,7 @@
  * first gets the pops open now. The same objects as on Redis. */
 #include <api/reply.h>
 #include <api/routes.h>
+#include <api/stream_guard.h>
 #include <desk/pop.h>
 #include <mem.h>
 #include <str.h>
@@ -18,6 +19,7 @@
 struct agent_stream {
 	struct http_stream *http;
 	struct pop_feed *feed;
+	struct stream_guard *guard;
 };
 
 static void
@@ -34,6 +36,7 @@ on_close(void *arg)
 {
 	struct agent_stream *s = arg;
 	pop_feed_close(&s->feed);
+	stream_guard_free(&s->guard);
 	mem_free(s);
 }
 
@@ -77,7 +80,7 @@ route_agent_stream(struct http_request *r, void *arg)
 	static const struct http_stream_callbacks callbacks = {NULL, on_close};
 	struct app *app = arg;
 	uint64_t after;
-	char agent[65];
+	char agent[65], hash[CALLER_HASH_LEN];
 	const struct tenant *tenant = caller_of(r)->tenant;
 	str_copy(agent, sizeof(agent), http_path_arg(r, 0));
 	if (!str_is_id(http_path_arg(r, 0))) {
@@ -94,6 +97,7 @@ route_agent_stream(struct http_request *r, void *arg)
 			"connect as WebSocket, or send Accept: text/event-stream");
 		return;
 	}
+	str_copy(hash, sizeof(hash), caller_of(r)->hash);
 	struct agent_stream *s = xcalloc(1, sizeof(*s));
 	s->http = websocket ? http_websocket(r, choose_protocol(r), &callbacks, s)
 			    : http_sse(r, &callbacks, s);
@@ -101,5 +105,6 @@ route_agent_stream(struct http_request *r, void *arg)
 		mem_free(s);
 		return;
 	}
+	s->guard = stream_guard_new(app, s->http, hash);
 	s->feed = pop_feed_open(app->pops, tenant, agent, after, on_pop, s);
 }

@@ -154,6 +154,6 @@ route_ticket_create(struct http_request *r, void *arg)
 	struct app *app = arg;
 	const char *id = path_agent(r);
 	if (id)
-		agent_ticket_create(
-			app->tokens, caller_of(r)->tenant, id, reply_from_store, r);
+		agent_ticket_create(app->tokens, caller_of(r)->tenant, id,
+			caller_of(r)->hash, reply_from_store, r);
 }

@@ -24,3 +24,9 @@ FROM api_key WHERE tenant_id = $1::int AND revoked_at IS NULL
 
 -- name: api_key_revoke
 SELECT api_key_revoke($1::int, $2::text, $3::text, $4::uuid)
+
+-- name: credential_holds
+SELECT EXISTS (SELECT FROM api_key
+    WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL)
+  OR EXISTS (SELECT FROM agent_token
+    WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL AND expires_at > now())

@@ -22,7 +22,8 @@
 #define KEY_BELIEVED_MS	  5000
 #define KEYS_BELIEVED_MAX 10000
 #define LOOKUP_MS	  3000
-#define HASH_HEX	  (2 * 32 + 1)
+/* The one place for tickets: EventSource cannot set a header. */
+#define AGENT_STREAM_ROUTE "GET /v1/agents/{}/stream"
 
 static const struct {
 	unsigned role;
@@ -211,7 +212,7 @@ bearer(const struct http_request *r, char *dst, size_t cap)
 }
 
 static void
-hash_key(char hex[HASH_HEX], const char *key)
+hash_key(char hex[CALLER_HASH_LEN], const char *key)
 {
 	unsigned char hash[32];
 	crypto_generichash(
@@ -223,7 +224,7 @@ struct lookup {
 	struct app *app;
 	struct http_request *request;
 	unsigned allowed;
-	char hash[HASH_HEX];
+	char hash[CALLER_HASH_LEN];
 };
 
 static void
@@ -266,6 +267,7 @@ on_key_found(void *arg, const struct pg_answer *a)
 	} else {
 		snprintf(c.name, sizeof(c.name), "key:%s", pg_text(a, 0, 0, 1));
 		c.role = role_parse(pg_text(a, 0, 0, 2));
+		str_copy(c.hash, sizeof(c.hash), l->hash);
 		believe(l->app->keys, l->hash, &c);
 		note_use(l);
 		go_on(l, &c);
@@ -275,7 +277,7 @@ on_key_found(void *arg, const struct pg_answer *a)
 
 static void
 on_token_verified(void *arg, enum agent_token_status status,
-	const struct tenant *tenant, const char *agent)
+	const struct tenant *tenant, const char *agent, const char *hash)
 {
 	struct lookup *l = arg;
 	struct caller c = {
@@ -283,6 +285,7 @@ on_token_verified(void *arg, enum agent_token_status status,
 	if (status == AGENT_TOKEN_VALID) {
 		snprintf(c.name, sizeof(c.name), "agent:%s", agent);
 		str_copy(c.agent, sizeof(c.agent), agent);
+		str_copy(c.hash, sizeof(c.hash), hash);
 		go_on(l, &c);
 	} else if (status == AGENT_TOKEN_UNAVAILABLE) {
 		http_add_header(l->request, "Retry-After", "2");
@@ -307,7 +310,7 @@ lookup_new(struct app *app, struct http_request *r, unsigned allowed)
 static bool
 ask_for_key(struct app *app, struct http_request *r, const char *key, unsigned allowed)
 {
-	char hash[HASH_HEX];
+	char hash[CALLER_HASH_LEN];
 	hash_key(hash, key);
 	const struct caller *known = believed_find(app->keys, hash);
 	if (known)
@@ -331,7 +334,7 @@ caller_identify(struct app *app, struct http_request *r, unsigned allowed)
 	if (is_operator(r, &uid) && !http_header(r, "Authorization"))
 		return accept_operator(app, r, uid, allowed);
 	const char *ticket = http_query(r, "ticket");
-	if (ticket && str_ieq(http_method(r), "GET")) {
+	if (ticket && str_eq(http_route_pattern(r), AGENT_STREAM_ROUTE)) {
 		agent_ticket_redeem(app->tokens, ticket, on_token_verified,
 			lookup_new(app, r, allowed));
 		return false;

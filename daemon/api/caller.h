@@ -15,6 +15,9 @@
 #define ROLES_LEAD	 (ROLE_ADMIN | ROLE_SUPERVISOR)
 #define ROLE_ANYBODY	 32u /* no key needed */
 
+/* 32 bytes in hex, with the NUL. */
+#define CALLER_HASH_LEN 65
+
 struct caller {
 	struct app *app;
 	const struct tenant *tenant;
@@ -22,6 +25,9 @@ struct caller {
 	char name[128];	      /* "key:crm", "agent:1001", "uid:0" */
 	char agent[65];	      /* an agent's token: whose; else "" */
 	enum trust max_trust; /* of identities this caller may set */
+	/* BLAKE2b of the key or token used, or of that which a ticket was made with; "":
+	 * the operator's socket. */
+	char hash[CALLER_HASH_LEN];
 };
 
 const char *role_text(unsigned role);

@@ -9,6 +9,7 @@
  * twice, once per subscription). */
 #include <api/reply.h>
 #include <api/routes.h>
+#include <api/stream_guard.h>
 #include <mem.h>
 #include <str.h>
 
@@ -21,6 +22,7 @@ struct pop_stream {
 	struct http_stream *http;
 	struct redis_sub *subs[SUBS_MAX];
 	unsigned n_subs, n_ready;
+	struct stream_guard *guard;
 };
 
 static void
@@ -60,6 +62,7 @@ on_close(void *arg)
 	struct pop_stream *s = arg;
 	for (unsigned i = 0; i < s->n_subs; i++)
 		redis_unsubscribe(&s->subs[i]);
+	stream_guard_free(&s->guard);
 	mem_free(s);
 }
 
@@ -110,6 +113,8 @@ route_pop_stream(struct http_request *r, void *arg)
 		!read_id(r, "queue", &queue) || !wants_events(r))
 		return;
 	bool all = !agent && !queue;
+	char hash[CALLER_HASH_LEN];
+	str_copy(hash, sizeof(hash), caller_of(r)->hash);
 	struct pop_stream *s = xcalloc(1, sizeof(*s));
 	if (all || agent)
 		subscribe(s, app, tenant, "agent", agent ? agent : "*");
@@ -117,4 +122,5 @@ route_pop_stream(struct http_request *r, void *arg)
 		subscribe(s, app, tenant, "queue", queue ? queue : "*");
 	/* The request's memory may go with it: nothing of it is read from here on. */
 	s->http = http_sse(r, &callbacks, s);
+	s->guard = stream_guard_new(app, s->http, hash);
 }

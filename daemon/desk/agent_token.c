@@ -1,7 +1,8 @@
 /* agent_token.c - tokens in PostgreSQL, tickets in Redis; see the header.
  *
  * A ticket is "<random>.<tenant>": the tenant says which key to take (GETDEL, so that one
- * of two who come with the same ticket gets in). Only its hash is a key's name. */
+ * of two who come with the same ticket gets in). Only its hash is a key's name. It keeps
+ * the hash of what it was made with: the stream it opens ends with that. */
 #include <desk/agent_token.h>
 
 #include <clock.h>
@@ -96,13 +97,14 @@ tell(struct token_call *c, enum agent_token_status status, const struct tenant *
 {
 	agent_token_fn *fn = c->verified;
 	void *arg = c->arg;
-	char name[65];
+	char name[65], hash[HASH_HEX];
 	str_copy(name, sizeof(name), agent ? agent : "");
+	str_copy(hash, sizeof(hash), c->hash);
 	call_free(c);
 	if (status == AGENT_TOKEN_VALID)
-		fn(arg, status, t, name);
+		fn(arg, status, t, name, hash);
 	else
-		fn(arg, status, NULL, NULL);
+		fn(arg, status, NULL, NULL, NULL);
 }
 
 struct agent_tokens *
@@ -406,7 +408,7 @@ on_ticket_stored(void *arg, const struct redis_reply *r)
 
 void
 agent_ticket_create(struct agent_tokens *ts, const struct tenant *t, const char *agent,
-	store_answer_fn *fn, void *arg)
+	const char *hash, store_answer_fn *fn, void *arg)
 {
 	struct token_call *c = call_new(ts, t, agent);
 	char secret[SECRET_TEXT], ttl[16];
@@ -417,9 +419,26 @@ agent_ticket_create(struct agent_tokens *ts, const struct tenant *t, const char 
 	hash_secret(c->hash, c->secret);
 	snprintf(ttl, sizeof(ttl), "%d", AGENT_TICKET_S);
 	char *key = ticket_key(t->name, c->hash);
-	const char *argv[] = {"SET", key, agent, "NX", "EX", ttl};
+	char *value = xasprintf("%s %s", agent, hash);
+	const char *argv[] = {"SET", key, value, "NX", "EX", ttl};
 	redis_command(ts->redis, ARRAY_LEN(argv), argv, NULL, on_ticket_stored, c);
+	xfree(&value);
 	xfree(&key);
+}
+
+/* The value is "<agent> <hash of what it was made with>". */
+static void
+tell_ticket(struct token_call *c, const char *value)
+{
+	char agent[65];
+	size_t n = strcspn(value, " ");
+	if (n >= sizeof(agent)) {
+		tell(c, AGENT_TOKEN_INVALID, NULL, NULL);
+		return;
+	}
+	str_copy(agent, n + 1, value);
+	str_copy(c->hash, sizeof(c->hash), value + n + (value[n] == ' '));
+	tell(c, AGENT_TOKEN_VALID, c->tenant, agent);
 }
 
 static void
@@ -427,7 +446,7 @@ on_ticket_taken(void *arg, const struct redis_reply *r)
 {
 	struct token_call *c = arg;
 	if (redis_type(r) == REDIS_STRING)
-		tell(c, AGENT_TOKEN_VALID, c->tenant, redis_str(r, NULL));
+		tell_ticket(c, redis_str(r, NULL));
 	else if (redis_type(r) == REDIS_NIL)
 		tell(c, AGENT_TOKEN_INVALID, NULL, NULL);
 	else

@@ -26,18 +26,20 @@ void agent_token_list(struct agent_tokens *, const struct tenant *, const char *
 	store_answer_fn *, void *arg);
 void agent_token_revoke(struct agent_tokens *, const struct actor *, const char *agent,
 	const struct uuid *id, store_answer_fn *, void *arg);
-/* {"ticket","expires_at"}; STORE_UNAVAILABLE while Redis is away. */
+/* {"ticket","expires_at"}; STORE_UNAVAILABLE while Redis is away. hash: of the token or
+ * key that asks for it, "" if none; given back when it is redeemed. */
 void agent_ticket_create(struct agent_tokens *, const struct tenant *,
-	const char *agent, store_answer_fn *, void *arg);
+	const char *agent, const char *hash, store_answer_fn *, void *arg);
 
 enum agent_token_status {
 	AGENT_TOKEN_VALID,
 	AGENT_TOKEN_INVALID, /* unknown, expired or revoked; a ticket used before */
 	AGENT_TOKEN_UNAVAILABLE,
 };
-/* tenant and agent are given when VALID; borrowed until return. Later, exactly once. */
-typedef void agent_token_fn(
-	void *arg, enum agent_token_status, const struct tenant *, const char *agent);
+/* tenant, agent and hash (hex; of the token, or what the ticket was made with) are given
+ * when VALID; borrowed until return. Later, exactly once. */
+typedef void agent_token_fn(void *arg, enum agent_token_status, const struct tenant *,
+	const char *agent, const char *hash);
 void agent_token_verify(
 	struct agent_tokens *, const char *token, agent_token_fn *, void *arg);
 void agent_ticket_redeem(

@@ -8,6 +8,7 @@ import pytest
 from servers import wait_until
 from support.daemon import SLOW
 from support.steps import Steps
+from support.streams import EventStream, WebSocket
 
 
 @pytest.fixture
@@ -144,3 +145,42 @@ def test_a_call_that_could_not_be_spooled_moves_no_checkpoint(daemon, fake, subs
     told = spool(daemon)
     assert told["not_spooled"] > 0 and 0 <= told["checkpoint"] <= needed, told
     before.rest()
+
+
+def test_a_revoked_token_ends_the_streams_it_opened(daemon):
+    """Also those opened by a ticket that it was exchanged for."""
+    api = daemon.api()
+    kept = daemon.api(key=api.create("/v1/agents/1001/tokens", {})["token"])
+    lost = daemon.api(key=api.create("/v1/agents/1001/tokens", {})["token"])
+    path = "/v1/agents/1001/stream"
+    ticket = lost.post("/v1/agents/1001/tickets").json["ticket"]
+    streams = [WebSocket(daemon.port, path, ["interactd.v1", f"bearer.{lost.key}"]),
+               EventStream(lost, path),
+               EventStream(daemon.api(key=""), f"{path}?ticket={ticket}")]
+    other, own = EventStream(kept, path), EventStream(api, path)
+    listed = sorted(api.ok("/v1/agents/1001/tokens")["items"], key=lambda t: t["id"])
+    assert api.delete(f"/v1/agents/1001/tokens/{listed[-1]['id']}").status in (200, 204)
+    wait_until(lambda: streams[0].code and all(s.ended for s in streams[1:]), 20 * SLOW,
+               "the streams to end")
+    assert streams[0].code == 1008
+    assert not other.ended and not own.ended
+    other.close()
+    own.close()
+
+
+def test_a_revoked_key_ends_the_streams_it_opened(daemon):
+    api = daemon.api()
+    made = api.create("/v1/api-keys", {"name": "wallboard", "role": "readonly"})
+    stream = EventStream(daemon.api(key=made["key"]), "/v1/pops/stream")
+    assert api.delete(f"/v1/api-keys/{made['id']}").status == 204
+    wait_until(lambda: stream.ended, 20 * SLOW, "the stream to end")
+
+
+def test_a_ticket_opens_a_stream_and_nothing_else(daemon):
+    api = daemon.api()
+    ticket = api.post("/v1/agents/1001/tickets").json["ticket"]
+    nobody = daemon.api(key="")
+    for path in ("/v1/agents", "/v1/contacts?q=a", "/v1/agents/1001/pops"):
+        sign = "&" if "?" in path else "?"
+        assert nobody.get(f"{path}{sign}ticket={ticket}").status == 401, path
+    EventStream(nobody, f"/v1/agents/1001/stream?ticket={ticket}").close()

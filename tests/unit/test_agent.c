@@ -34,7 +34,7 @@ static struct {
 	int http_status;
 	char json[4096], detail[256];
 	enum agent_token_status verified;
-	char whose[200];
+	char whose[200], made_with[70];
 	int loaded;
 } e;
 
@@ -351,9 +351,11 @@ test_every_change_is_audited(void)
 
 static void
 on_verified(void *arg, enum agent_token_status status, const struct tenant *t,
-	const char *agent)
+	const char *agent, const char *hash)
 {
 	(void)arg;
+	CHECK((status == AGENT_TOKEN_VALID) == (hash != NULL));
+	snprintf(e.made_with, sizeof(e.made_with), "%s", hash ? hash : "");
 	CHECK(!e.answered);
 	e.answered = true;
 	e.verified = status;
@@ -482,7 +484,7 @@ static void
 test_ticket_opens_once(void)
 {
 	begin();
-	agent_ticket_create(e.tokens, &e.tenants[1], "1001", on_answer, NULL);
+	agent_ticket_create(e.tokens, &e.tenants[1], "1001", "0a1b", on_answer, NULL);
 	wait_answer();
 	CHECK_INT(e.status, STORE_CREATED);
 	char *ticket = member("ticket");
@@ -490,6 +492,7 @@ test_ticket_opens_once(void)
 	wait_answer();
 	CHECK_INT(e.verified, AGENT_TOKEN_VALID);
 	CHECK_STR(e.whose, "other/1001");
+	CHECK_STR(e.made_with, "0a1b");
 	static const char *const bad[] = {"", "x", "x.", "x.default", "x.none"};
 	agent_ticket_redeem(e.tokens, ticket, on_verified, NULL);
 	wait_answer();
