@@ -1,13 +1,15 @@
 /* asterisk_session.c - the life of one connection to a manager, and then the next.
  *
- *	WAITING -> CONNECTING -> BANNER -> [CHALLENGE ->] LOGIN -> ASKING -> [BOOTING
- *->] READY, and from anywhere back to WAITING through session_end, which takes the
- *reason.
+ *	WAITING -> CONNECTING -> BANNER -> [CHALLENGE ->] LOGIN -> ASKING
+ *		-> [BOOTING ->] READY
+ *
+ * and from anywhere back to WAITING through session_end, which takes the reason.
  *
  * Only state_set changes the state, and starts the deadline it has. Events count from
- *the login's answer on, whatever the state; they are given to the core as they come.
- *With READY begins a snapshot. A login that was refused is tried again slowly: the
- *operator has to do something first, and Asterisk's own log (and fail2ban) reads along.
+ * the login's answer on, whatever the state; they are given to the core as they come.
+ * With READY begins a snapshot. A login that was refused is tried again slowly: the
+ * operator has to do something first, and Asterisk's own log (and fail2ban) reads
+ * along.
  *
  * Nothing here may wait: Asterisk cuts off a client that does not read. */
 #include "asterisk.h"

@@ -1,7 +1,7 @@
 /* conf_priv.h - what the parts of the configuration share; nobody else includes it.
  *
- *	conf_read.c	files and lines -> struct conf_raw (sections, keys, texts,
- *places) conf.c		conf_raw and the rows -> struct conf
+ *	conf_read.c	files and lines -> struct conf_raw (sections, keys, places)
+ *	conf.c		conf_raw and the rows -> struct conf
  *	conf_value.c	one text -> one typed field, and what is allowed instead
  *	conf_words.c	"did you mean"
  *	conf_sample.c	the rows -> a commented sample */

@@ -5,9 +5,9 @@
  *		0: varint (signed ones zigzag)	1: length (varint), bytes, NUL
  *
  * A field is written only if it is not zero or NULL, and unknown numbers are skipped,
- *so records pass between older and newer daemons. The numbers of the text fields follow
- * their order in CALL_EVENT_TEXTS, which only ever grows at its end. The NUL after each
- * text lets decoded events point into the record. */
+ * so records pass between older and newer daemons. The numbers of the text fields
+ * follow their order in CALL_EVENT_TEXTS, which only ever grows at its end. The NUL
+ * after each text lets decoded events point into the record. */
 #include <calls/event_codec.h>
 
 #include <str.h>

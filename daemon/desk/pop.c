@@ -1,12 +1,11 @@
 /* pop.c - pops: opening, changing, closing, wrap-up.
  *
  * A pop is changed here in memory and marked dirty; pop_issue.c brings Redis to the
- *state that memory has, at its own pace. So a change never waits and never fails, and
- *what Redis missed needs no queue: only the newest state is ever told.
+ * state that memory has, at its own pace. So a change never waits and never fails, and
+ * what Redis missed needs no queue: only the newest state is ever told.
  *
- *	OPEN -> WRAPUP -> CLOSING -> gone        a pop lives until its close is
- *confirmed,
- *	   `---------------^                     and its subject with it
+ *	OPEN -> WRAPUP -> CLOSING -> gone     a pop lives until its close is confirmed,
+ *	   `---------------^                  and its subject with it
  *
  * Invariants: a pop is in by_id, in its subject's list, and at most once in its list's
  * queue; a pop that Redis has certainly not seen disappears without a trace when it is

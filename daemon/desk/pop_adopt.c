@@ -1,14 +1,14 @@
 /* pop_adopt.c - after a restart: what Redis holds as open, compared with what lives;
- *and the pops open now, for GET /v1/agents/{id}/pops.
+ * and the pops open now, for GET /v1/agents/{id}/pops.
  *
  * The replay has put the calls that live into memory, silently. For each tenant, each
  * list in Redis' open-index is read:
  *
  *	in Redis and in memory    goes on; updated if it says something else by now
  *	in Redis alone            closed: as the replay saw it end, else as interrupted
- *	in memory alone           stays silent until something happens to it: a replay
- *never opens a pop - unless Redis has no epoch, so has lost everything: then it is
- *opened again
+ *	in memory alone           stays silent until something happens to it, for a
+ *	                          replay never opens a pop; unless Redis has no epoch,
+ *	                          so has lost everything: then it is opened again
  *
  * One command at a time; the step that an outage hits is repeated when Redis is back.
  * Closing goes through the script and its memory of closed pops, so two daemons that

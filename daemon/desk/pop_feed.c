@@ -4,13 +4,13 @@
  *	                  ^------- a number skipped, another epoch, a gap ------'
  *
  * A feed knows the last number it gave and its epoch. LIVE, it gives on the message
- *that has the next number; one it has had is dropped; anything else means that
- *something was missed, and it reads. While it reads, messages are only noted (`ahead`):
- *the stream has them all. So nothing is lost, doubled or out of order, and nothing is
- *stored here.
+ * that has the next number; one it has had is dropped; anything else means that
+ * something was missed, and it reads. While it reads, messages are only noted
+ * (`ahead`): the stream has them all. So nothing is lost, doubled or out of order, and
+ * nothing is stored here.
  *
  * Reading begins when the subscription is in force; what is published in between comes
- *by both ways and is known by its number. */
+ * by both ways and is known by its number. */
 #include <desk/pop_priv.h>
 
 #include <mem.h>

@@ -5,13 +5,13 @@
  *	 head: put before it by pop.lua, which numbers    tail: rendered here
  *
  * The head's form is fixed (no blanks, this order): the scripts and pop_json_head read
- *it without parsing JSON. The tail depends on nothing but the state of pop, subject and
- * card, so that the same state gives the same bytes: that is how pop.lua knows a
- *command it has had before.
+ * it without parsing JSON. The tail depends on nothing but the state of pop, subject
+ * and card, so that the same state gives the same bytes: that is how pop.lua knows a
+ * command it has had before.
  *
  * An object is at most 64 KiB. What is too much goes in this order: the oldest of
  * `recent`, the variables, attributes, candidates, the other identities, and at last
- *the contact but for its id. */
+ * the contact but for its id. */
 #include <desk/pop_priv.h>
 
 #include <clock.h>

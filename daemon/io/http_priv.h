@@ -1,5 +1,5 @@
 /* http_priv.h - what the files of the HTTP server share. For http*.c in this folder
- *only.
+ * only.
  *
  *	http.c         server: options, listeners, TLS, counters, the end
  *	http_conn.c    one client connection: states, deadlines, limits per peer
@@ -9,9 +9,9 @@
  *	http_stream.c  WebSocket and Server-Sent Events
  *
  * Who holds whom: the server lists its connections and streams; a connection has at
- *most one request in a handler's hands, or one stream. A request belongs to its handler
- *until it is answered; when connection or server go first, its pointers to them become
- *NULL and the answer only frees it. */
+ * most one request in a handler's hands, or one stream. A request belongs to its
+ * handler until it is answered; when connection or server go first, its pointers to
+ * them become NULL and the answer only frees it. */
 #ifndef INTERACTD_IO_HTTP_PRIV_H
 #define INTERACTD_IO_HTTP_PRIV_H
 

@@ -6,7 +6,7 @@
  *	EXECUTE... Sync
  *
  * `at` counts the results of the part being read. The head of `slots` is what the
- *server works on now; only it is ever cancelled. */
+ * server works on now; only it is ever cancelled. */
 #ifndef INTERACTD_IO_PG_CONN_PRIV_H
 #define INTERACTD_IO_PG_CONN_PRIV_H
 

@@ -8,10 +8,10 @@
  *	pg_sync.c     the blocking form
  *
  * A unit is in exactly one place: being built (its owner's), pg->waiting, a
- *connection's slot, or pg->done. A slot is a unit's place in a connection's pipeline
- *and outlives a unit that timed out: what was sent must still be read. User callbacks
- *run only in pg_work (a timer of its own) and pg_close, never under a connection's
- *code. */
+ * connection's slot, or pg->done. A slot is a unit's place in a connection's pipeline
+ * and outlives a unit that timed out: what was sent must still be read. User callbacks
+ * run only in pg_work (a timer of its own) and pg_close, never under a connection's
+ * code. */
 #ifndef INTERACTD_IO_PG_PRIV_H
 #define INTERACTD_IO_PG_PRIV_H
 

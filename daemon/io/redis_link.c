@@ -3,14 +3,14 @@
  *	DOWN -> RESOLVING -> CONNECTING -> GREETING -> UP
  *
  * With Sentinels the way is gone twice: to a Sentinel, which names the master (ASKING
- *in the greeting's place), then to the master. The greeting is AUTH, PING and ROLE: a
+ * in the greeting's place), then to the master. The greeting is AUTH, PING and ROLE: a
  * server that loads its data, is a replica, or refuses us is not up.
  *
- * hiredis frees a context by itself when a connection breaks, runs reply callbacks with
- * NULL then, and must not be freed under its own callbacks. So a `struct handle` stands
- * between: it is what the context points at, it forgets the link when the link lets go,
- * and it forgets the context when hiredis frees that. What is left is freed at the end
- *of the turn. Errors of Redis are texts whose first word is a code. */
+ * hiredis frees a context by itself when a connection breaks, runs reply callbacks
+ * with NULL then, and must not be freed under its own callbacks. So a `struct handle`
+ * stands between: it is what the context points at, it forgets the link when the link
+ * lets go, and it forgets the context when hiredis frees that. What is left is freed
+ * at the end of the turn. Errors of Redis are texts whose first word is a code. */
 #include "io/redis_priv.h"
 
 #include <clock.h>

@@ -1,9 +1,9 @@
 /* redis_priv.h - what the files of redis share; nobody else includes it.
  *
  *	redis_link.c    a connection that keeps itself up: resolve, Sentinel, AUTH, ROLE
- *	redis.c         commands: queue of what waits for its reply, deadlines, replies
- *read redis_script.c  Lua scripts by their SHA-1 redis_sub.c     subscriptions on a
- *link of their own
+ *	redis.c         commands: what waits for its reply, deadlines, replies read
+ *	redis_script.c  Lua scripts by their SHA-1
+ *	redis_sub.c     subscriptions, on a link of their own
  *
  * hiredis 0.14 is used by redis_link.c alone, but for its reply type. */
 #ifndef INTERACTD_IO_REDIS_PRIV_H

@@ -29,7 +29,7 @@ struct sync_job {
 	int fd; /* to sync and close; or -1 */
 	uint64_t seq;
 	char name[SPOOL_NAME_LEN]; /* of a file to open and sync, or to delete; or "" */
-	bool delete;
+	bool remove;
 };
 
 enum spare_state {
@@ -103,7 +103,7 @@ sync_fd(struct spool_sync *y, int fd, uint64_t seq)
 static void
 sync_job_do(struct spool_sync *y, struct sync_job *j)
 {
-	if (j->name[0] && !j->delete)
+	if (j->name[0] && !j->remove)
 		j->fd = openat(y->dir_fd, j->name, O_RDWR | O_CLOEXEC);
 	if (j->fd >= 0) {
 		sync_fd(y, j->fd, j->seq);
@@ -114,7 +114,7 @@ sync_job_do(struct spool_sync *y, struct sync_job *j)
 			y->bad_fd = -1;
 		pthread_mutex_unlock(&y->lock);
 	}
-	if (j->delete &&unlinkat(y->dir_fd, j->name, 0) < 0 && errno != ENOENT)
+	if (j->remove && unlinkat(y->dir_fd, j->name, 0) < 0 && errno != ENOENT)
 		log_warn(y->who, "cannot delete %s", j->name);
 	mem_free(j);
 }
@@ -205,7 +205,7 @@ sync_round(struct spool_sync *y)
 	dir = false;
 	list_for_each_safe (&jobs, it) {
 		struct sync_job *j = LIST_ENTRY(it, struct sync_job, link);
-		dir |= j->delete;
+		dir |= j->remove;
 		sync_job_do(y, j);
 	}
 	if (dir)
@@ -347,7 +347,7 @@ spool_sync_unlink(struct spool_sync *y, const char *name)
 	struct sync_job *j = xcalloc(1, sizeof(*j));
 
 	j->fd = -1;
-	j->delete = true;
+	j->remove = true;
 	str_copy(j->name, sizeof(j->name), name);
 	sync_add_job(y, j);
 }
