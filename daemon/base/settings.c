@@ -128,8 +128,8 @@ static const struct conf_key channel_keys[] = {
 	CONF_END,
 };
 
-const struct channel_ops *
-settings_driver_named(const char *name)
+static const struct channel_ops *
+driver_named(const char *name)
 {
 	for (const struct channel_ops *const *ops = channel_drivers; *ops; ops++)
 		if (str_eq((*ops)->driver, name))
@@ -142,7 +142,7 @@ static int
 extend_by_driver(const char *value, const struct conf_key **keys_r, size_t *size_r,
 	struct err *err)
 {
-	const struct channel_ops *ops = settings_driver_named(value);
+	const struct channel_ops *ops = driver_named(value);
 	if (!ops) {
 		struct buf names = BUF_INIT;
 		for (const struct channel_ops *const *it = channel_drivers; *it; it++)
@@ -173,7 +173,7 @@ const struct channel_ops *
 settings_driver(const struct conf_section *s)
 {
 	const struct channel_settings *values = s->values;
-	const struct channel_ops *ops = settings_driver_named(values->driver);
+	const struct channel_ops *ops = driver_named(values->driver);
 	assert(ops); /* extend_by_driver has seen it */
 	return ops;
 }

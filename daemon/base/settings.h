@@ -44,6 +44,5 @@ struct conf *settings_load(const char *path, struct err *);
 /* The channel_ops of a [channel] section; never NULL after settings_load. */
 struct channel_ops;
 const struct channel_ops *settings_driver(const struct conf_section *);
-const struct channel_ops *settings_driver_named(const char *name); /* or NULL */
 
 #endif

@@ -92,48 +92,6 @@ call_event_name(enum call_event_type type)
 	return (unsigned)type < CALL_EVENT_TYPES ? call_event_names[type] : "UNKNOWN";
 }
 
-/* ---- Drivers ------------------------------------------------------------- */
-
-const struct channel_ops *
-channel_driver_find(const char *driver)
-{
-	for (size_t i = 0; channel_drivers[i]; i++)
-		if (str_eq(channel_drivers[i]->driver, driver))
-			return channel_drivers[i];
-	return NULL;
-}
-
-static int
-driver_unknown(const char *driver, struct err *err)
-{
-	struct buf names = BUF_INIT;
-
-	for (size_t i = 0; channel_drivers[i]; i++)
-		buf_printf(&names, "%s%s", i ? ", " : "", channel_drivers[i]->driver);
-	err_set(err, "there is no driver \"%s\"; allowed: %s", driver, buf_str(&names));
-	buf_fini(&names);
-	return -1;
-}
-
-int
-channel_driver_extend(const char *driver, const struct conf_key **keys_r,
-	size_t *size_r, struct err *err)
-{
-	const struct channel_ops *ops = channel_driver_find(driver);
-
-	if (!ops)
-		return driver_unknown(driver, err);
-	*keys_r = ops->keys;
-	*size_r = ops->conf_size;
-	return 0;
-}
-
-int
-channel_driver_check(const struct channel_ops *ops, const void *conf, struct err *err)
-{
-	return ops->open(NULL, conf, err);
-}
-
 /* ---- Life ---------------------------------------------------------------- */
 
 static void

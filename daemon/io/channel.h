@@ -38,17 +38,6 @@ struct channel_sink {
 	void *arg;
 };
 
-/* ---- Drivers (channels/table.c) ------------------------------------------ */
-
-const struct channel_ops *channel_driver_find(const char *driver); /* or NULL */
-/* The `extend` of conf.h's [channel NAME] section, whose selector is `driver`. */
-int channel_driver_extend(const char *driver, const struct conf_key **keys_r,
-	size_t *size_r, struct err *) MUST_CHECK;
-/* What the driver says of a configuration, without opening anything (--check-config).
- */
-int channel_driver_check(
-	const struct channel_ops *, const void *conf, struct err *) MUST_CHECK;
-
 /* ---- All channels -------------------------------------------------------- */
 
 /* Copies the sink. */

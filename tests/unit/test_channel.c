@@ -191,7 +191,6 @@ test_refused_configuration_leaves_nothing(void)
 			.ops = &fake_ops, .name = "a", .tenant = "t", .conf = &r.conf},
 		&err));
 	CHECK_STR(err.text, "refuse: it is on");
-	CHECK(channel_driver_check(&fake_ops, &r.conf, &err) < 0);
 	CHECK_INT(channel_core_count(r.core), 0);
 	r.conf.refuse = false;
 	rig_open(&r, &fake_ops, "a", 0);
@@ -400,22 +399,6 @@ test_status_object(void)
 }
 
 static void
-test_drivers_are_found_by_name(void)
-{
-	const struct conf_key *keys;
-	size_t size;
-	struct err err;
-
-	CHECK(channel_driver_find("asterisk"));
-	CHECK(!channel_driver_find("asterix"));
-	CHECK(channel_driver_extend("asterisk", &keys, &size, &err) == 0);
-	CHECK_STR(keys[0].name, "trunks");
-	CHECK(size >= sizeof(struct phone_conf));
-	CHECK(channel_driver_extend("asterix", &keys, &size, &err) < 0);
-	CHECK(strstr(err.text, "allowed: asterisk"));
-}
-
-static void
 test_trunks_are_matched_by_endpoint(void)
 {
 	static char text[] = "^PJSIP/trunk";
@@ -446,7 +429,6 @@ main(void)
 	TEST(test_resync_is_asked_for_slowly_while_up);
 	TEST(test_who_cannot_resync_says_so);
 	TEST(test_status_object);
-	TEST(test_drivers_are_found_by_name);
 	TEST(test_trunks_are_matched_by_endpoint);
 	return test_done();
 }
