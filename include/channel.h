@@ -104,7 +104,7 @@ struct phone_conf {
 		CONF_REQUIRED, NULL,                                                   \
 		"Endpoints that lead outside, as a POSIX extended regular expression " \
 		"(PJSIP/trunk, sofia/external/)."},                                    \
-		{"agents", CONF_REGEX, offsetof(type, member.agents), NULL, 0, 0, 0,   \
+		{"agents", CONF_REGEX, offsetof(type, member.agents), NULL, 1, 0, 0,   \
 			NULL,                                                          \
 			"Endpoints of agents; the first group is the agent's id "      \
 			"(^PJSIP/(100[0-9])$). Agents found so need not be created."}, \

@@ -43,8 +43,9 @@ struct conf_key {
 	enum conf_type type;
 	size_t offset;	 /* of the field in the section's struct */
 	const char *def; /* default as written in a file, or NULL */
-	/* Of the number; of the bytes of a CONF_STRING, the words of a CONF_LIST. Both
-	 * 0: anything (a number: from 0 up). Durations in ms, sizes in bytes. */
+	/* Of the number; of the bytes of a CONF_STRING, the words of a CONF_LIST, the
+	 * groups of a CONF_REGEX (min only). Both 0: anything (a number: from 0 up).
+	 * Durations in ms, sizes in bytes. */
 	int64_t min, max;
 	unsigned flags;
 	const char *const *choices; /* NULL-terminated, for CONF_CHOICE */

@@ -399,7 +399,8 @@ regex_is_bounded(const char *s)
 }
 
 static int
-parse_regex(const char *text, struct conf_regex *field, struct err *why)
+parse_regex(const struct conf_key *key, const char *text, struct conf_regex *field,
+	struct err *why)
 {
 	char cause[128];
 
@@ -414,6 +415,12 @@ parse_regex(const char *text, struct conf_regex *field, struct err *why)
 		memset(&field->re, 0, sizeof(field->re));
 		return err_set(
 			why, "must be a POSIX extended regular expression (%s)", cause);
+	}
+	if ((int64_t)field->re.re_nsub < key->min) {
+		regfree(&field->re);
+		memset(&field->re, 0, sizeof(field->re));
+		return err_set(why, "needs a group in parentheses: what it matches is "
+				    "taken");
 	}
 	field->text = xstrdup(text);
 	return 0;
@@ -432,7 +439,7 @@ conf_value_parse(
 	case CONF_DURATION:
 	case CONF_SIZE: return parse_number(key, text, field, why);
 	case CONF_BOOL: return parse_bool(key, text, field, why);
-	case CONF_REGEX: return parse_regex(text, field, why);
+	case CONF_REGEX: return parse_regex(key, text, field, why);
 	case CONF_CHOICE: return parse_choice(key, text, field, why);
 	}
 	return -1;

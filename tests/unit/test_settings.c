@@ -102,6 +102,7 @@ static const struct {
 		"there is no [tenant nobody]"},
 	{HEAD "[channel p]\ndriver = asterix\n", "no such driver; allowed: asterisk"},
 	{HEAD "[channel p]\n" CHANNEL "reconnect_min_ms = 60s\n", "reconnect_min_ms"},
+	{HEAD "[channel p]\n" CHANNEL "agents = ^PJSIP/1001$\n", "needs a group"},
 	{HEAD "[http]\ntls_cert = a\n", "give both or neither"},
 	{"[daemon]\n", "conninfo"},
 };
