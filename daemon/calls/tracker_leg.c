@@ -475,10 +475,10 @@ settle_talking(struct tracker *t, struct tcall *call, struct tleg *leg,
 	}
 	if (!leg->apart_us)
 		leg->apart_us = t->now_us;
-	if (t->now_us >= leg->apart_us + REASON_WAIT_US)
+	if (t->now_us >= leg->apart_us + APART_WAIT_US)
 		set_leg_state(call, leg, LEG_HELD);
 	else
-		leg->due_us = leg->apart_us + REASON_WAIT_US;
+		leg->due_us = leg->apart_us + APART_WAIT_US;
 }
 
 static void

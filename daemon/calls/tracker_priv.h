@@ -26,6 +26,7 @@
 
 #define REASON_WAIT_US	500000	/* an ending waits so long for its reason */
 #define UNHOLD_WAIT_US	200000	/* taken back, or about to be transferred? */
+#define APART_WAIT_US	2000000 /* apart for so long is on hold, without a word of it */
 #define MISSING_WAIT_US 1000000 /* a late hangup may still tell the true ending */
 #define TOMBSTONE_US	(15 * 60 * INT64_C(1000000))
 #define TOMBSTONES_MAX	65536
