@@ -5,10 +5,13 @@
 #include <str.h>
 
 #include <assert.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define DEPTH_MAX 32
 
 void
 check_init(struct check *c, const json_t *object)
@@ -129,6 +132,41 @@ check_time(struct check *c, const char *name, int64_t *us_r)
 	return true;
 }
 
+/* jsonb writes a number out in digits: 1e308 comes back as an integer that most readers
+ * (Jansson among them) refuse, and 5e-324 as 300 zeros. */
+static bool
+is_plain_number(double v)
+{
+	return v == 0 || (fabs(v) > 1e-30 && fabs(v) < 9e18);
+}
+
+/* Others wrap it in objects of their own and read it again. */
+static bool
+is_plain(const json_t *v, unsigned levels)
+{
+	json_t *item, *object = (json_t *)(uintptr_t)v;
+	const char *key;
+	size_t i;
+
+	if (json_is_real(v))
+		return is_plain_number(json_real_value(v));
+	if (!json_is_object(v) && !json_is_array(v))
+		return true;
+	if (levels == 0)
+		return false;
+	json_object_foreach(object, key, item)
+	{
+		if (!is_plain(item, levels - 1))
+			return false;
+	}
+	json_array_foreach(v, i, item)
+	{
+		if (!is_plain(item, levels - 1))
+			return false;
+	}
+	return true;
+}
+
 const json_t *
 check_object(struct check *c, const char *name, size_t max_bytes)
 {
@@ -139,6 +177,11 @@ check_object(struct check *c, const char *name, size_t max_bytes)
 		return NULL;
 	if (!json_is_object(v)) {
 		check_fail(c, "%s: must be an object", name);
+		return NULL;
+	}
+	if (!is_plain(v, DEPTH_MAX)) {
+		check_fail(c, "%s: at most %d levels, numbers of at most 18 digits",
+			name, DEPTH_MAX);
 		return NULL;
 	}
 	text = json_dumps(v, JSON_COMPACT);

@@ -36,7 +36,8 @@ bool check_bool(struct check *, const char *name, bool def);
 bool
 check_uuid(struct check *, const char *name, struct uuid *out_r); /* false: absent */
 bool check_time(struct check *, const char *name, int64_t *us_r); /* false: absent */
-/* An object whose text is at most max_bytes; NULL if absent. */
+/* An object whose text is at most max_bytes, of at most 32 levels, with no number that
+ * PostgreSQL would write out in more digits than readers take; NULL if absent. */
 const json_t *check_object(struct check *, const char *name, size_t max_bytes);
 
 #endif

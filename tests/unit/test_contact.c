@@ -153,6 +153,12 @@ test_bad_fields_are_named(void)
 		{"{\"timezone\":\"CST\"}", "timezone: "},
 		{"{\"vip\":1}", "vip: "},
 		{"{\"attributes\":[]}", "attributes: "},
+		{"{\"attributes\":{\"a\":[1e308]}}", "attributes: "},
+		{"{\"attributes\":{\"a\":{\"b\":-1e19}}}", "attributes: "},
+		{"{\"attributes\":{\"a\":5e-324}}", "attributes: "},
+		{"{\"attributes\":{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]"
+		 "]]]]]]]]]]]]]]]]}}",
+			"attributes: "},
 		{"{\"organisation\":\"x\"}", "organisation: "},
 		{"{\"organisation\":\"01900000-0000-7000-8000-00000000dead\"}",
 			"organisation: "},
