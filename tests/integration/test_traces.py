@@ -95,6 +95,9 @@ def make_fake(farm, name, mode):
 
 def play_one(run, name, fake):
     more = dict(MODES[run.mode]["play"])
+    if name.endswith("resync-live"):
+        # The list we are given at first has no times: those of the events must agree.
+        more.pop("timestamps", None)
     if MODES[run.mode].get("disconnect"):
         more["disconnect_at"] = disconnects(name)
     run.plays[name] = fake.play(truth.load(name), **more)
