@@ -4,6 +4,7 @@ PREFIX ?= /usr/local
 bindir ?= $(PREFIX)/bin
 sbindir ?= $(PREFIX)/sbin
 sysconfdir ?= /etc
+mandir ?= $(PREFIX)/share/man
 unitdir ?= /usr/lib/systemd/system
 V ?= release
 B := build/$V
@@ -147,6 +148,7 @@ install: all
 	install -d $(DESTDIR)$(sysconfdir)/interactd
 	test -e $(DESTDIR)$(sysconfdir)/interactd/interactd.conf || install -m 0640 \
 		conf/interactd.conf $(DESTDIR)$(sysconfdir)/interactd/interactd.conf
+	install -D -m 0644 conf/interactd.conf.5 $(DESTDIR)$(mandir)/man5/interactd.conf.5
 	install -d $(DESTDIR)$(unitdir)
 	sed 's|@sbindir@|$(sbindir)|; s|@sysconfdir@|$(sysconfdir)|' \
 		systemd/interactd.service.in >$(DESTDIR)$(unitdir)/interactd.service
