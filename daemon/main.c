@@ -66,7 +66,7 @@ main(int argc, char **argv)
 		return 2;
 	}
 	struct err err;
-	struct conf *conf = settings_load(path, &err);
+	struct conf *conf = app_load_conf(path, &err);
 	if (!conf) {
 		fprintf(stderr, "%s\n", err.text);
 		return 1;

@@ -507,7 +507,7 @@ on_reload_signal(int signo, void *arg)
 	char restart[1024] = "";
 	(void)signo;
 	sd_notify(0, "RELOADING=1");
-	struct conf *next = settings_load(app->conf_path, &err);
+	struct conf *next = app_load_conf(app->conf_path, &err);
 	if (!next) {
 		log_errorx(NULL,
 			"not reloaded, the old configuration stays in force: %s",

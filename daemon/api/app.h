@@ -56,6 +56,10 @@ struct app {
 	int64_t adopt_waited_ms, adopt_synced_ms;
 };
 
+/* daemon/api/app_conf.c: settings_load, and what the rooms say of their values. NULL and
+ * err ("file:line: …") if something is wrong. */
+struct conf *app_load_conf(const char *path, struct err *) MUST_CHECK;
+
 /* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
 int app_run(const char *conf_path, struct conf *conf);
 

@@ -169,17 +169,28 @@ parse_address(const char *s, struct sockaddr_storage *ss, int *len_r)
 	return 0;
 }
 
+int
+http_check_listen(const char *address, struct err *e)
+{
+	struct sockaddr_storage ss;
+	int len;
+
+	if (parse_address(address, &ss, &len) == 0)
+		return 0;
+	return err_set(e, "write an IP address and a port, as in 127.0.0.1:8080 or "
+			  "[::1]:8080");
+}
+
 static int
 listen_tcp(struct http_server *s, const char *address, struct err *e)
 {
 	struct sockaddr_storage ss;
+	struct err why;
 	int len, fd, one = 1;
 
-	if (parse_address(address, &ss, &len))
-		return err_set(e,
-			"cannot listen on %s: write an IP address and a port, as in "
-			"127.0.0.1:8080 or [::1]:8080",
-			address);
+	if (http_check_listen(address, &why))
+		return err_set(e, "cannot listen on %s: %s", address, why.text);
+	parse_address(address, &ss, &len);
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_errno(e, "cannot listen on %s", address);

@@ -33,6 +33,9 @@ struct http_opts {
 			     it */
 };
 
+/* Says whether an address of `listen` is one: IP and port, no name. */
+int http_check_listen(const char *address, struct err *) MUST_CHECK;
+
 /* Borrows opts and what they point to until return. NULL with a sentence on failure. */
 struct http_server *http_open(struct loop *, const struct http_opts *, struct err *);
 void http_close(struct http_server **); /* streams get their on_close first */

@@ -49,6 +49,11 @@ MISTAKES = [
     (GOOD + "no equals sign\n", 3, []),
     (GOOD + "[postgresql]\nconninfo = twice\n", 3, []),
     (GOOD + "[http]\ntls_cert = x\n", None, ["tls_key"]),
+    (GOOD + "[http]\nlisten = localhost:8080\n", 3, ["listen", "IP address"]),
+    (GOOD + "[redis]\naddress = unix:relative\n", 3, ["address", "unix:/PATH"]),
+    (GOOD + "[tenant a]\nregion = UK\n", 3, ["region", "UK", "GB"]),
+    (GOOD + PBX + "trunks = x\nregion = tw\n", 3, ["region", "tw"]),
+    ("[postgresql]\nconninfo = hsot=x\n", 1, ["conninfo", "hsot"]),
     (GOOD + "[redis]\npassword_file = /no/such/file\n", 4, ["/no/such/file"]),
     ("\xff\xfe".encode("latin-1").decode("latin-1") + "\0", 1, []),
 ]

@@ -1,0 +1,77 @@
+/* app_conf.c - the configuration, checked by those who will use it.
+ *
+ * base/settings.c reads rows and what concerns several of them; what a conninfo, an
+ * address or a region is, the rooms above it know. A mistake found here stops
+ * --check-config, the start and a reload alike, with the line its section begins at. */
+#include <api/app.h>
+
+#include <base/settings.h>
+#include <people/phone.h>
+#include <str.h>
+
+static int
+mistake(const struct conf_section *s, const char *key, const char *value,
+	const char *why, struct err *err)
+{
+	return err_set(err, "%s:%d: [%s%s%s] %s%s%s: %s", s->file ? s->file : "",
+		s->line, s->def->name, s->name ? " " : "", s->name ? s->name : "", key,
+		value ? " = " : "", value ? value : "", why);
+}
+
+static int
+check_region(const struct conf_section *s, const char *region, struct err *err)
+{
+	if (str_empty(region) || phone_region_is_known(region))
+		return 0;
+	return mistake(s, "region", region,
+		"no country of ISO 3166 in capitals, such as CN, TW, US or GB", err);
+}
+
+static int
+check_regions(const struct conf *conf, struct err *err)
+{
+	const struct conf_section *s;
+	for (size_t i = 0; (s = conf_nth(conf, "tenant", i)); i++) {
+		const struct tenant_settings *values = s->values;
+		if (check_region(s, values->region, err) < 0)
+			return -1;
+	}
+	for (size_t i = 0; (s = conf_nth(conf, "channel", i)); i++) {
+		const struct phone_conf *phone = s->extension;
+		if (settings_driver(s)->caps & CHANNEL_PHONE &&
+			check_region(s, phone->region, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_servers(const struct conf *conf, struct err *err)
+{
+	const struct postgresql_settings *pg = conf_values(conf, "postgresql");
+	const struct redis_settings *redis = conf_values(conf, "redis");
+	const struct http_settings *http = conf_values(conf, "http");
+	struct err why;
+	/* Not shown: there may be a password in it. */
+	if (pg_check_conninfo(pg->conninfo, &why) < 0)
+		return mistake(conf_nth(conf, "postgresql", 0), "conninfo", NULL,
+			why.text, err);
+	for (size_t i = 0; i < redis->address.n; i++)
+		if (redis_check_address(redis->address.items[i], &why) < 0)
+			return mistake(conf_nth(conf, "redis", 0), "address",
+				redis->address.items[i], why.text, err);
+	for (size_t i = 0; i < http->listen.n; i++)
+		if (http_check_listen(http->listen.items[i], &why) < 0)
+			return mistake(conf_nth(conf, "http", 0), "listen",
+				http->listen.items[i], why.text, err);
+	return 0;
+}
+
+struct conf *
+app_load_conf(const char *path, struct err *err)
+{
+	struct conf *conf = settings_load(path, err);
+	if (conf && (check_servers(conf, err) < 0 || check_regions(conf, err) < 0))
+		conf_free(&conf);
+	return conf;
+}
