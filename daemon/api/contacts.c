@@ -1,17 +1,78 @@
 /* contacts.c - /v1/contacts… and /v1/interactions…: people and what happened. */
 #include <api/reply.h>
 #include <api/routes.h>
+#include <mem.h>
 #include <people/contact.h>
 #include <str.h>
 #include <timeline/interaction.h>
 
 #include <jansson.h>
 
+#include <stdlib.h>
+
 /* A number is read in the tenant's region. */
 static const char *
 region_of(const struct caller *c)
 {
 	return c->tenant->region[0] ? c->tenant->region : NULL;
+}
+
+/* A change under way: when it is stored, the answer goes out and an event tells of it. */
+struct change {
+	struct http_request *request;
+	const char *created, *updated; /* types of events; NULL = none */
+	json_t *body;		       /* what was asked for: the event's `changes` */
+};
+
+static struct change *
+change_new(
+	struct http_request *r, const char *created, const char *updated, json_t *body)
+{
+	struct change *c = xcalloc(1, sizeof(*c));
+	c->request = r;
+	c->created = created;
+	c->updated = updated;
+	c->body = body;
+	return c;
+}
+
+/* Unnamed contacts that the change made part of this one. */
+static void
+publish_absorbed(struct app *app, const struct tenant *tenant, const char *object)
+{
+	size_t i;
+	json_t *id, *contact = json_loads(object, 0, NULL);
+	json_array_foreach(json_object_get(contact, "absorbed"), i, id)
+	{
+		char *changes =
+			xasprintf("{\"absorbed\":\"%s\"}", json_string_value(id));
+		events_publish(app->events, tenant, "contact.merged", object, changes);
+		xfree(&changes);
+	}
+	json_decref(contact);
+}
+
+static void
+publish_change(const struct change *c, const struct store_answer *a)
+{
+	const struct caller *caller = caller_of(c->request);
+	const char *type = a->status == STORE_CREATED ? c->created : c->updated;
+	char *changes = c->updated ? json_dumps(c->body, JSON_COMPACT) : NULL;
+	events_publish(caller->app->events, caller->tenant, type, a->json,
+		a->status == STORE_CREATED ? NULL : changes);
+	publish_absorbed(caller->app, caller->tenant, a->json);
+	free(changes);
+}
+
+static void
+on_changed(void *arg, const struct store_answer *a)
+{
+	struct change *c = arg;
+	if (a->status == STORE_CREATED || (a->status == STORE_OK && c->updated))
+		publish_change(c, a);
+	reply_from_store(c->request, a);
+	json_decref(c->body);
+	mem_free(c);
 }
 
 void
@@ -27,8 +88,7 @@ route_contact_create(struct http_request *r, void *arg)
 		return;
 	struct actor actor = caller_actor(r);
 	contact_create(&app->store, &actor, body, caller_of(r)->max_trust, key,
-		reply_from_store, r);
-	json_decref(body);
+		on_changed, change_new(r, "contact.created", NULL, body));
 }
 
 void
@@ -43,8 +103,7 @@ route_contact_patch(struct http_request *r, void *arg)
 		return;
 	struct actor actor = caller_actor(r);
 	contact_patch(&app->store, &actor, &id, body, caller_of(r)->max_trust,
-		reply_from_store, r);
-	json_decref(body);
+		on_changed, change_new(r, NULL, "contact.updated", body));
 }
 
 void
@@ -113,8 +172,8 @@ route_interaction_create(struct http_request *r, void *arg)
 	if (!body)
 		return;
 	struct actor actor = caller_actor(r);
-	interaction_create(&app->store, &actor, body, key, reply_from_store, r);
-	json_decref(body);
+	interaction_create(&app->store, &actor, body, key, on_changed,
+		change_new(r, "interaction.created", NULL, body));
 }
 
 void
