@@ -64,8 +64,15 @@ static bool
 put_redis(struct json_out *j, struct app *app)
 {
 	int64_t since = 0;
-	const char *why =
-		redis_is_up(app->redis) ? NULL : redis_down_reason(app->redis, &since);
+	const char *why = NULL;
+	struct pops_stats p;
+	pops_get_stats(app->pops, &p);
+	if (!redis_is_up(app->redis)) {
+		why = redis_down_reason(app->redis, &since);
+	} else if (p.refused[0]) {
+		why = p.refused;
+		since = p.refused_us;
+	}
 	put_part(j, "redis", why, since);
 	return !why;
 }

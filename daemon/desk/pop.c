@@ -137,6 +137,8 @@ pops_get_stats(const struct pops *ps, struct pops_stats *st)
 	*st = ps->stats;
 	st->open = st->pending = 0;
 	st->redis_up = redis_is_up(ps->redis);
+	if (!pops_are_refused(ps))
+		st->refused[0] = '\0';
 	list_for_each (&ps->subjects, it) {
 		struct subject *s = LIST_ENTRY(it, struct subject, link);
 		list_for_each (&s->shown_pops, at) {

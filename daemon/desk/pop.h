@@ -94,6 +94,10 @@ struct pops_stats {
 	unsigned open, pending;
 	unsigned long long opened, updated, closed, degraded, reissued;
 	bool redis_up;
+	/* What Redis as a whole says instead of storing pops (it is full, read-only …),
+	 * and since when (wall time); "" = it stores them. */
+	char refused[160];
+	int64_t refused_us;
 };
 void pops_get_stats(const struct pops *, struct pops_stats *);
 

@@ -31,6 +31,7 @@
 #define IN_FLIGHT_MAX 16
 #define TICK_MS	      100
 #define WATCH_MS      2000
+#define REFUSED_US    INT64_C(3000000)
 #define ID_MAX	      64
 #define SCRIPT_ARGS   11
 
@@ -167,6 +168,35 @@ pops_hold(struct pops *ps)
 	start_tick(ps, TICK_MS);
 }
 
+/* The server's state, not one key's. */
+static bool
+is_servers_refusal(const char *error)
+{
+	static const char *const codes[] = {"OOM ", "MISCONF ", "NOPERM ",
+		"NOREPLICAS ", "LOADING ", "BUSY ", "READONLY ", "CLUSTERDOWN "};
+	for (size_t i = 0; i < ARRAY_LEN(codes); i++)
+		if (str_starts(error, codes[i]))
+			return true;
+	return false;
+}
+
+static void
+note_refusal(struct pops *ps, const char *error)
+{
+	if (!pops_are_refused(ps))
+		ps->stats.refused_us = clock_wall_us();
+	ps->refused_mono_us = clock_mono_us();
+	str_copy(ps->stats.refused, sizeof(ps->stats.refused), error);
+}
+
+/* What waits is tried again ten times a second: silence means that nothing waits. */
+bool
+pops_are_refused(const struct pops *ps)
+{
+	return ps->stats.refused[0] &&
+	       clock_mono_us() - ps->refused_mono_us < REFUSED_US;
+}
+
 /* Redis answered, and said no: out of memory, still loading, a key of another type.
  * Only this list waits then. */
 static void
@@ -176,6 +206,8 @@ on_refusal(struct pop_list *l, const struct redis_reply *r)
 	unsigned long quiet;
 	l->held = true;
 	start_tick(ps, TICK_MS);
+	if (is_servers_refusal(redis_str(r, NULL)))
+		note_refusal(ps, redis_str(r, NULL));
 	if (log_once_due(&ps->refused_log, 60, &quiet))
 		log_errorx("redis", "pops of %s are refused: %s (%lu more like this)",
 			l->member, redis_str(r, NULL), quiet);
@@ -354,6 +386,7 @@ on_issued(struct pop_call *c, const struct redis_reply *r)
 		on_lost(c, r);
 		return;
 	}
+	l->tenant->pops->stats.refused[0] = '\0';
 	const char *epoch = redis_str(redis_at(r, 0), NULL);
 	uint64_t seq = (uint64_t)redis_int(redis_at(r, 1));
 	if (!str_eq(l->known_epoch, epoch) || seq > l->known_seq) {

@@ -151,6 +151,7 @@ struct pops {
 	struct loop_timer *tick;
 	int64_t tick_us; /* when it comes (monotonic) */
 	struct log_once refused_log;
+	int64_t refused_mono_us; /* stats.refused was said last */
 	char fresh_epoch[POP_EPOCH_LEN]; /* offered to Redis should it have none */
 	struct buf json;		 /* of the pop being sent */
 	struct pops_stats stats;
@@ -206,6 +207,7 @@ void pop_issue(struct pop *);  /* has something to send: now, or when Redis is b
 void pops_pump(struct pops *); /* everything that waits */
 bool pops_can_send(const struct pops *);
 void pops_hold(struct pops *); /* an answer was lost */
+bool pops_are_refused(const struct pops *);
 /* An answer names the tenant's epoch. */
 void pop_tenant_learn(struct pop_tenant *, const char *epoch);
 void pops_on_tick(void *arg);

@@ -5,6 +5,7 @@ import ssl
 import subprocess
 
 import pytest
+import redis
 from servers import wait_until
 from support.daemon import SLOW
 from support.steps import Steps
@@ -184,3 +185,21 @@ def test_a_ticket_opens_a_stream_and_nothing_else(daemon):
         sign = "&" if "?" in path else "?"
         assert nobody.get(f"{path}{sign}ticket={ticket}").status == 401, path
     EventStream(nobody, f"/v1/agents/1001/stream?ticket={ticket}").close()
+
+
+def test_a_redis_that_refuses_pops_is_told(daemon, fake, redis_server, subscriber):
+    """Full, it answers every question and stores nothing."""
+    daemon.expect("pops of")
+    client = redis.Redis(unix_socket_path=redis_server.path)
+    client.config_set("maxmemory", "1")
+    try:
+        call = Steps(fake, "22/direct-answered").ring("1001")
+        def told():
+            answer = daemon.api().get("/readyz")
+            return answer.status == 503 and "OOM" in answer.json["redis"]["reason"]
+        wait_until(told, 10 * SLOW, "the refusal to be told")
+    finally:
+        client.config_set("maxmemory", "0")
+    wait_until(lambda: daemon.api().get("/readyz").status == 200, 10 * SLOW, "recovery")
+    subscriber.wait_pop(agent="1001", type="pop.open")
+    call.rest()
