@@ -218,7 +218,7 @@ write_counters(void *arg, struct channel *ch)
 /* One family per row: the format wants a family's samples together. */
 static const struct phone_metric {
 	const char *name, *type, *help;
-	enum { CALLS, INTERRUPTED, BYTES, DROPPED, DAMAGED, FAILED } value;
+	enum { CALLS, INTERRUPTED, BYTES, DROPPED, DAMAGED, FAILED, FROZEN } value;
 } phone_metrics[] = {
 	{"calls", "gauge", "Calls alive now.", CALLS},
 	{"calls_interrupted_total", "counter", "Calls we lost sight of.", INTERRUPTED},
@@ -228,6 +228,8 @@ static const struct phone_metric {
 	{"spool_damaged_total", "counter", "Damaged places found in it.", DAMAGED},
 	{"spool_failed_total", "counter", "Events that could not be kept on disk.",
 		FAILED},
+	{"spool_frozen", "gauge",
+		"1 while calls wait in it for the next start of the daemon.", FROZEN},
 };
 
 static unsigned long long
@@ -240,6 +242,7 @@ phone_value(const struct phone_metric *m, const struct phone_stats *st)
 	case DROPPED: return st->spool.dropped;
 	case DAMAGED: return st->spool.damaged;
 	case FAILED: return st->not_spooled;
+	case FROZEN: return st->frozen;
 	}
 	return 0;
 }

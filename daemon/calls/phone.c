@@ -334,6 +334,10 @@ phone_get_stats(const struct phone *ph, struct phone_stats *st)
 	st->events = ph->events_seen;
 	st->not_spooled = ph->not_spooled;
 	st->checkpoint = ph->sent_checkpoint;
+	st->frozen = ph->frozen;
+	if (ph->frozen && !st->spool.write_error)
+		st->spool.write_error = "calls wait in it for the next start: too many "
+					"waited for the database";
 }
 
 void

@@ -54,6 +54,7 @@ struct phone_stats {
 	struct spool_stats spool;
 	unsigned long long events, not_spooled;
 	uint64_t checkpoint;
+	bool frozen; /* some calls are in the spool only, until the next start */
 };
 void phone_get_stats(const struct phone *, struct phone_stats *);
 

@@ -57,6 +57,9 @@ def test_calls_that_found_the_queue_full_are_written_after_the_next_start(
     wait_until(lambda: backlog(daemon) == 0, 120 * SLOW, "the queue to be written")
     first_half = database.one("select count(*) from interaction")
     assert first_half < n  # else this test tests nothing
+    assert "next start" in spool(daemon)["error"]
+    assert 'interactd_spool_frozen{channel="pbx-main"} 1' in \
+        daemon.api().get("/metrics").body.decode()
     # One more, with room in the queue: its checkpoint lies behind those refused.
     fake.send_raw(short_calls([n]))
     wait_until(lambda: database.one("select count(*) from interaction") > first_half,
@@ -65,6 +68,7 @@ def test_calls_that_found_the_queue_full_are_written_after_the_next_start(
     daemon.start()
     wait_until(lambda: database.one("select count(*) from interaction") == n + 1, 60 * SLOW,
                "the calls the queue had no room for")
+    assert spool(daemon)["error"] is None
 
 
 def test_a_database_that_stalls_is_told(daemon, postgres):
