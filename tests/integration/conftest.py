@@ -7,6 +7,7 @@ behind. Binaries come from $INTERACTD_BUILD (build/release)."""
 
 import itertools
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -27,6 +28,8 @@ counter = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "asterisk: needs a real Asterisk and sipp")
+    # Ended from outside (timeout, CI), the fixtures still stop what they started.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
