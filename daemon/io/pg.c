@@ -99,10 +99,10 @@ pg_on_conn_up(struct pg *pg)
 {
 	if (pg->n_up++ == 0) {
 		if (pg->outage_logged)
-			log_info("pg", "connected, after %.1f s without",
+			log_info(pg->who, "connected, after %.1f s without",
 				(double)outage_ms(pg) / 1000.0);
 		else
-			log_info("pg", "connected");
+			log_info(pg->who, "connected");
 		pg->outage_logged = false;
 		pg->reason[0] = '\0';
 	}
@@ -135,11 +135,12 @@ outage_log(struct pg *pg, const char *reason)
 	bool permanent = reason_is_permanent(reason);
 
 	if (permanent && (!pg->outage_logged || !same))
-		log_errorx("pg", "cannot connect until this is put right: %s", reason);
+		log_errorx(
+			pg->who, "cannot connect until this is put right: %s", reason);
 	else if (!pg->outage_logged)
-		log_warnx("pg", "not connected: %s", reason);
+		log_warnx(pg->who, "not connected: %s", reason);
 	else
-		log_debug("pg", "still not connected: %s", reason);
+		log_debug(pg->who, "still not connected: %s", reason);
 	pg->outage_logged = true;
 }
 
@@ -353,7 +354,7 @@ conns_start(struct pg *pg, const struct pg_opts *opts)
 		pg_conninfo_parse(opts->conninfo, pg->opts.application_name, &err);
 	if (!pg->conninfo) {
 		str_copy(pg->reason, sizeof(pg->reason), err.text);
-		log_errorx("pg", "%s", err.text);
+		log_errorx(pg->who, "%s", err.text);
 		pg->opts.connections = 0;
 		return;
 	}
@@ -373,6 +374,10 @@ pg_open(struct loop *loop, const struct pg_opts *opts)
 	pg->opts = *opts;
 	pg->opts.conninfo = NULL;
 	pg->opts.application_name = xstrdup(opts->application_name);
+	const char *word = str_empty(opts->application_name)
+				   ? NULL
+				   : strrchr(opts->application_name, ' ');
+	snprintf(pg->who, sizeof(pg->who), "pg%s", word ? word : "");
 	pg->down_since_us = clock_wall_us();
 	map_init(&pg->by_name);
 	list_init(&pg->waiting);

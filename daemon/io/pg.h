@@ -38,7 +38,7 @@ struct pg_opts {
 	unsigned connections;
 	unsigned queue_max; /* units waiting and running; one more fails as PG_FULL */
 	unsigned connect_timeout_ms;
-	const char *application_name;
+	const char *application_name; /* the last of several words stands in the log */
 	void (*on_state)(
 		void *arg, bool up); /* may be NULL: first connection up, last down */
 	void *arg;

@@ -446,7 +446,7 @@ pg_conn_new(struct pg *pg, unsigned number)
 	size_t hosts = pg_conninfo_hosts(pg->conninfo);
 
 	c->pg = pg;
-	snprintf(c->who, sizeof(c->who), "pg %u", number);
+	snprintf(c->who, sizeof(c->who), "%s %u", pg->who, number);
 	c->timer = loop_timer_new(pg->loop, conn_on_timer, c);
 	list_init(&c->slots);
 	c->addresses = xcalloc(hosts, sizeof(*c->addresses));

@@ -52,7 +52,7 @@ struct pg_lookup {
 
 struct pg_conn {
 	struct pg *pg;
-	char who[16]; /* "pg 1" */
+	char who[48]; /* "pg reads 1" */
 	enum pg_conn_state state;
 	PGconn *pq;
 	struct event *ev_read, *ev_write;

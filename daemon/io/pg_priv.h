@@ -77,6 +77,7 @@ struct pg_conninfo;
 struct pg {
 	struct loop *loop;
 	struct pg_opts opts;	      /* strings are ours */
+	char who[32];		      /* in the log: "pg reads" */
 	struct pg_conninfo *conninfo; /* NULL: unusable, see reason */
 	struct map by_name;
 	struct pg_statement **statements;
