@@ -64,6 +64,7 @@ struct believed {
 
 struct key_cache {
 	struct map by_hash;
+	unsigned generation; /* rises with each revocation here */
 };
 
 struct key_cache *
@@ -85,6 +86,7 @@ free_believed(const char *key, void *value, void *arg)
 void
 key_cache_forget(struct key_cache *c)
 {
+	c->generation++;
 	map_each(&c->by_hash, free_believed, NULL);
 	map_fini(&c->by_hash);
 	map_init(&c->by_hash);
@@ -224,6 +226,7 @@ struct lookup {
 	struct app *app;
 	struct http_request *request;
 	unsigned allowed;
+	unsigned generation; /* of the keys, when it was asked */
 	char hash[CALLER_HASH_LEN];
 };
 
@@ -268,7 +271,8 @@ on_key_found(void *arg, const struct pg_answer *a)
 		snprintf(c.name, sizeof(c.name), "key:%s", pg_text(a, 0, 0, 1));
 		c.role = role_parse(pg_text(a, 0, 0, 2));
 		str_copy(c.hash, sizeof(c.hash), l->hash);
-		believe(l->app->keys, l->hash, &c);
+		if (l->generation == l->app->keys->generation)
+			believe(l->app->keys, l->hash, &c);
 		note_use(l);
 		go_on(l, &c);
 	}
@@ -304,6 +308,7 @@ lookup_new(struct app *app, struct http_request *r, unsigned allowed)
 	l->app = app;
 	l->request = r;
 	l->allowed = allowed;
+	l->generation = app->keys->generation;
 	return l;
 }
 
