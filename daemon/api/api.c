@@ -5,11 +5,14 @@
 #include <api/metrics.h>
 #include <api/routes.h>
 
+#include <clock.h>
 #include <log.h>
 #include <mem.h>
 #include <str.h>
 
 #include <string.h>
+
+#define AWAY_US 1000000
 
 struct route {
 	const char *pattern;
@@ -68,6 +71,24 @@ find_route(const char *pattern)
 	return NULL;
 }
 
+/* Why nothing that needs the database can be done now; NULL if it can. A connection that
+ * broke a moment ago is waited for, a database that has been away is said at once. */
+static const char *
+unable(const struct app *app)
+{
+	int64_t since_us = 0;
+	if (app->stage == APP_STOPPING)
+		return "the daemon is ending";
+	if (app->stage == APP_STARTING)
+		return "the daemon is starting";
+	if (pg_is_up(app->store.reads) && pg_is_up(app->store.writes))
+		return NULL;
+	pg_down_reason(
+		pg_is_up(app->store.reads) ? app->store.writes : app->store.reads,
+		&since_us);
+	return clock_wall_us() - since_us > AWAY_US ? "the database is away" : NULL;
+}
+
 static bool
 before(struct http_request *r, void *arg)
 {
@@ -75,11 +96,10 @@ before(struct http_request *r, void *arg)
 	const struct route *route = find_route(http_route_pattern(r));
 	if (!route)
 		return true;
-	if (route->needs_database && api->app->stage != APP_RUNNING) {
+	const char *why = route->needs_database ? unable(api->app) : NULL;
+	if (why) {
 		http_add_header(r, "Retry-After", "2");
-		http_problem(r, 503, NULL, "%s",
-			api->app->stage == APP_STOPPING ? "the daemon is ending"
-							: "the daemon is starting");
+		http_problem(r, 503, NULL, "%s", why);
 		return false;
 	}
 	return caller_identify(api->app, r, route->roles);
