@@ -3,13 +3,16 @@
 import resource
 import ssl
 import subprocess
+import time
 
 import pytest
 import redis
 from servers import wait_until
 from support.daemon import SLOW
+from support.pops import check_pops
 from support.steps import Steps
 from support.streams import EventStream, WebSocket
+from support.truth import load
 
 
 @pytest.fixture
@@ -207,3 +210,32 @@ def test_a_redis_that_refuses_pops_is_told(daemon, fake, redis_server, subscribe
     wait_until(lambda: daemon.api().get("/readyz").status == 200, 10 * SLOW, "recovery")
     subscriber.wait_pop(agent="1001", type="pop.open")
     call.rest()
+
+
+def test_killed_again_and_again_under_load_nothing_is_lost_or_doubled(
+        daemon, fake, subscriber, database):
+    """What was on the wire at that moment may be missing: a call is then interrupted, or
+    its reason another; but it is there, once, and so is each of its pops."""
+    names = ["22/direct-answered", "22/queue-answered", "22/transfer-blind-refer",
+             "22/queue-abandon"]
+    plays = {}
+    for _ in range(3):
+        for n in range(len(plays), len(plays) + 25):
+            number = f"09{30000000 + n:08d}"
+            plays["+886" + number[1:]] = fake.play(
+                load(names[n % len(names)]), speed=20 / SLOW, timestamps=True,
+                words={"0912345678": number})
+            time.sleep(0.03)  # as callers come
+        daemon.kill()
+        daemon.start()
+    for play in plays.values():
+        assert play.wait(60 * SLOW)
+    wait_until(lambda: daemon.status()["channels"][0]["phone"]["calls"] == 0
+               and backlog(daemon) == 0, 30 * SLOW, "all calls to end")
+    rows = database("select remote_value, state from interaction")
+    assert sorted(row[0] for row in rows) == sorted(plays)
+    assert {row[1] for row in rows} == {"ended"}
+    agents = ["1001", "1002", "1003", "1004"]
+    wait_until(lambda: not any(subscriber.open_hash("default", a) for a in agents),
+               20 * SLOW, "all pops to be closed")
+    check_pops(subscriber, "default", agents)
