@@ -151,7 +151,7 @@ struct pops {
 	struct loop_timer *tick;
 	int64_t tick_us; /* when it comes (monotonic) */
 	struct log_once refused_log;
-	int64_t refused_mono_us; /* stats.refused was said last */
+	int64_t refused_mono_us;	 /* stats.refused was said last */
 	char fresh_epoch[POP_EPOCH_LEN]; /* offered to Redis should it have none */
 	struct buf json;		 /* of the pop being sent */
 	struct pops_stats stats;
