@@ -217,8 +217,9 @@ static struct seen_pop *
 new_pop(struct seen *s, const struct call *c, const struct call_leg *leg)
 {
 	struct seen_pop *p;
+	const struct seen_call *call = find_call(s, &c->id);
 
-	if (!find_call(s, &c->id) || find_call(s, &c->id)->ended)
+	if (!call || call->ended)
 		complain(s, "a leg of a call not alive");
 	if (find_pop(s, &leg->id))
 		complain(s, "a pop opened twice");
