@@ -34,10 +34,14 @@ const char *call_phase_text(enum call_phase);
 	D(ANSWERED, "answered")                                                        \
 	D(ABANDONED, "abandoned")                                                      \
 	D(BUSY, "busy")                                                                \
-	D(NO_ANSWER, "no_answer") D(REJECTED, "rejected")                              \
-		D(UNREACHABLE, "unreachable") D(QUEUE_TIMEOUT, "queue_timeout")        \
-			D(VOICEMAIL, "voicemail") D(IVR_ONLY, "ivr_only")              \
-				D(FAILED, "failed") D(INTERRUPTED, "interrupted")
+	D(NO_ANSWER, "no_answer")                                                      \
+	D(REJECTED, "rejected")                                                        \
+	D(UNREACHABLE, "unreachable")                                                  \
+	D(QUEUE_TIMEOUT, "queue_timeout")                                              \
+	D(VOICEMAIL, "voicemail")                                                      \
+	D(IVR_ONLY, "ivr_only")                                                        \
+	D(FAILED, "failed")                                                            \
+	D(INTERRUPTED, "interrupted")
 enum call_disposition {
 #define D(name, text) CALL_DISP_##name,
 	CALL_DISPOSITIONS(D)
@@ -51,10 +55,14 @@ const char *call_disposition_text(enum call_disposition); /* NULL for NONE */
 	R(COMPLETED, "completed")                                                      \
 	R(ANSWERED_ELSEWHERE, "answered_elsewhere")                                    \
 	R(NO_ANSWER, "no_answer")                                                      \
-	R(BUSY, "busy") R(REJECTED, "rejected") R(CALLER_HANGUP, "caller_hangup")      \
-		R(TRANSFERRED, "transferred") R(UNREACHABLE, "unreachable")            \
-			R(INTERRUPTED, "interrupted") R(REASSIGNED, "reassigned")      \
-				R(ANSWERED, "answered")
+	R(BUSY, "busy")                                                                \
+	R(REJECTED, "rejected")                                                        \
+	R(CALLER_HANGUP, "caller_hangup")                                              \
+	R(TRANSFERRED, "transferred")                                                  \
+	R(UNREACHABLE, "unreachable")                                                  \
+	R(INTERRUPTED, "interrupted")                                                  \
+	R(REASSIGNED, "reassigned")                                                    \
+	R(ANSWERED, "answered")
 enum call_reason {
 #define R(name, text) CALL_REASON_##name,
 	CALL_REASONS(R)
@@ -102,8 +110,8 @@ struct call {
 	struct uuid id;		      /* the interaction's */
 	const char *tenant, *channel; /* of the tracker */
 	char *linked; /* the first linked id: with channel and boot, the call's identity */
-	const char
-		*key; /* linked, or linked#2, … if that was a call's before: unique */
+	/* linked, or linked#2, … if that was the key of a call before: unique */
+	const char *key;
 	enum call_direction direction;
 	enum call_phase phase;
 	char *number; /* outside party's number as given; NULL if withheld or unknown */
