@@ -107,8 +107,12 @@ check: deps-check
 check-asterisk: deps-check
 	@$(MAKE) --no-print-directory all
 	INTERACTD_BUILD=$B $(PYTEST) -m asterisk
-san cov:
+san:
 	@$(MAKE) --no-print-directory V=$@ unit integration
+cov:
+	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
+	@$(MAKE) --no-print-directory V=$@ unit integration
+	@tests/lib/coverage build/cov
 fuzz:
 	@$(MAKE) --no-print-directory V=fuzz CC=clang CXX=clang++ fuzz-bins
 fuzz-bins: $(FUZZ)
