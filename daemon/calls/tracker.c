@@ -614,16 +614,6 @@ tracker_oldest_seq(const struct tracker *t)
 }
 
 void
-tracker_each(struct tracker *t, tracker_call_fn *fn, void *arg)
-{
-	list_for_each_safe (&t->groups_list, it) {
-		struct group *g = LIST_ENTRY(it, struct group, link);
-		if (g->call)
-			fn(arg, &g->call->pub);
-	}
-}
-
-void
 tracker_get_stats(const struct tracker *t, struct tracker_stats *stats)
 {
 	*stats = t->stats;

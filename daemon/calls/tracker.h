@@ -80,8 +80,6 @@ void tracker_tick(struct tracker *, int64_t now_us);
 
 /* The lowest spool sequence that a call still alive needs, or UINT64_MAX. */
 uint64_t tracker_oldest_seq(const struct tracker *);
-typedef void tracker_call_fn(void *arg, struct call *);
-void tracker_each(struct tracker *, tracker_call_fn *, void *arg); /* live calls */
 
 struct tracker_stats {
 	unsigned channels, calls;

@@ -59,6 +59,21 @@ store_ask_done_row(struct store_ask *ask, enum store_status status,
 }
 
 void
+store_ask_done_object(
+	struct store_ask *ask, const struct pg_answer *a, const char *what)
+{
+	char detail[100];
+
+	snprintf(detail, sizeof(detail), "there is no %s with this id", what);
+	if (a->status != PG_OK)
+		store_ask_failed(ask, a);
+	else if (!pg_rows(a, 0))
+		store_ask_done(ask, STORE_NOT_FOUND, NULL, 0, detail);
+	else
+		store_ask_done_row(ask, STORE_OK, a, 0, 0);
+}
+
+void
 store_ask_failed(struct store_ask *ask, const struct pg_answer *a)
 {
 	bool unreadable = a->status == PG_ERROR && !strncmp(a->sqlstate, "22", 2);

@@ -19,6 +19,9 @@ void store_ask_done(struct store_ask *, enum store_status, const char *json, siz
 /* The first column of row 0 of statement i is the object or list. */
 void store_ask_done_row(struct store_ask *, enum store_status, const struct pg_answer *,
 	size_t i, int col);
+/* The object of row 0 of statement 0, or STORE_NOT_FOUND: "there is no WHAT with this id". */
+void
+store_ask_done_object(struct store_ask *, const struct pg_answer *, const char *what);
 /* The database did not do it: unavailable, or invalid if it could not read a value. */
 void store_ask_failed(struct store_ask *, const struct pg_answer *);
 /* Refuses later, without asking the database. Frees. */

@@ -22,15 +22,7 @@
 static void
 on_get(void *arg, const struct pg_answer *a)
 {
-	struct store_ask *ask = arg;
-
-	if (a->status != PG_OK)
-		store_ask_failed(ask, a);
-	else if (!pg_rows(a, 0))
-		store_ask_done(ask, STORE_NOT_FOUND, NULL, 0,
-			"there is no interaction with this id");
-	else
-		store_ask_done_row(ask, STORE_OK, a, 0, 0);
+	store_ask_done_object(arg, a, "interaction");
 }
 
 void
