@@ -71,6 +71,18 @@ on_created(void *arg, const struct pg_answer *a)
 	mem_free(k);
 }
 
+/* A name is shown in the audit, in logs and on terminals: no control characters. */
+static bool
+name_is_sound(const char *name)
+{
+	if (str_empty(name) || strlen(name) > NAME_MAX_CHARS)
+		return false;
+	for (; *name; name++)
+		if ((unsigned char)*name < 0x20 || *name == 0x7f)
+			return false;
+	return true;
+}
+
 static bool
 read_key_body(struct http_request *r, const json_t *body, const char **name_r,
 	const char **role_r)
@@ -86,8 +98,9 @@ read_key_body(struct http_request *r, const json_t *body, const char **name_r,
 	}
 	*name_r = json_string_value(json_object_get(body, "name"));
 	*role_r = json_string_value(json_object_get(body, "role"));
-	if (str_empty(*name_r) || strlen(*name_r) > NAME_MAX_CHARS) {
-		http_problem(r, 422, NULL, "name: 1 to %d bytes", NAME_MAX_CHARS);
+	if (!name_is_sound(*name_r)) {
+		http_problem(r, 422, NULL, "name: 1 to %d bytes, no control characters",
+			NAME_MAX_CHARS);
 		return false;
 	}
 	if (!role_parse(*role_r)) {

@@ -170,7 +170,9 @@ def test_the_database_does_not_know_the_key(shared_daemon, api):
 
 BAD_KEYS = [{}, {"name": "x"}, {"name": "x", "role": "boss"}, {"name": "", "role": "admin"},
             {"name": "x" * 300, "role": "admin"}, {"name": 7, "role": "admin"},
-            {"name": "x", "role": "admin", "more": 1}]
+            {"name": "x", "role": "admin", "more": 1},
+            # the name is shown in the audit, in logs and on terminals
+            {"name": "crm\x1b[2J", "role": "admin"}, {"name": "a\nb", "role": "admin"}]
 
 
 @pytest.mark.parametrize("body", BAD_KEYS, ids=str)
