@@ -269,6 +269,7 @@ on_key_found(void *arg, const struct pg_answer *a)
 		refuse(l->request, "no such key, or it was revoked");
 	} else {
 		snprintf(c.name, sizeof(c.name), "key:%s", pg_text(a, 0, 0, 1));
+		snprintf(c.identity, sizeof(c.identity), "key:%.32s", l->hash);
 		c.role = role_parse(pg_text(a, 0, 0, 2));
 		str_copy(c.hash, sizeof(c.hash), l->hash);
 		if (l->generation == l->app->keys->generation)

@@ -21,9 +21,11 @@
 struct caller {
 	struct app *app;
 	const struct tenant *tenant;
-	unsigned role;	      /* one bit */
-	char name[128];	      /* "key:crm", "agent:1001", "uid:0" */
-	char agent[65];	      /* an agent's token: whose; else "" */
+	unsigned role;	/* one bit */
+	char name[128]; /* "key:crm", "agent:1001", "uid:0" */
+	char identity
+		[40];	/* of a key: what tells it from others of its name; else "" */
+	char agent[65]; /* an agent's token: whose; else "" */
 	enum trust max_trust; /* of identities this caller may set */
 	/* BLAKE2b of the key or token used, or of that which a ticket was made with; "":
 	 * the operator's socket. */

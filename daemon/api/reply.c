@@ -125,7 +125,8 @@ reply_idempotency(struct http_request *r, struct idempotency *idem,
 		return false;
 	}
 	idem->key = key;
-	idem->caller = caller_of(r)->name;
+	const struct caller *c = caller_of(r);
+	idem->caller = c->identity[0] ? c->identity : c->name;
 	idem->method = http_method(r);
 	idem->path = http_path(r);
 	crypto_generichash(idem->body_hash, sizeof(idem->body_hash),

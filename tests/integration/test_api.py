@@ -448,8 +448,9 @@ def test_the_same_key_and_body_give_the_stored_answer(shared_daemon, api, tenant
     assert elsewhere.post("/v1/contacts", {"name": "Twice"}, idempotency="k-1").status == 201
 
 
-def test_one_key_is_one_callers(keys, api):
-    one, two = keys("integration", "one"), keys("integration", "two")
+@pytest.mark.parametrize("names", [("one", "two"), ("crm", "crm")], ids=str)
+def test_one_key_is_one_callers(keys, api, names):
+    one, two = (keys("integration", name) for name in names)
     a = one.post("/v1/contacts", {"name": "A"}, idempotency="k")
     b = two.post("/v1/contacts", {"name": "A"}, idempotency="k")
     assert a.status == b.status == 201 and a.json["id"] != b.json["id"]
