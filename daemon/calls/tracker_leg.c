@@ -356,8 +356,9 @@ legs_end_all(struct tracker *t, struct tcall *call, int64_t at_us)
 /* ---- Settling ----------------------------------------------------------------------- */
 
 struct leg_view {
-	bool alive, on_offer;	    /* any channel is there; may still be answered */
-	bool connected, held, back; /* back: taken back from hold a moment ago */
+	bool alive, on_offer; /* any channel is there; may still be answered */
+	bool connected, held;
+	bool bridged; /* with somebody, or waiting for one */
 	struct chan *answered;
 	int64_t off_us, unhold_us;
 };
@@ -375,6 +376,7 @@ look_at(struct tracker *t, struct tleg *leg)
 		v.on_offer |= !c->gone && c->dial_result == CALL_RESULT_NONE;
 		v.connected |= connected;
 		v.held |= c->hold && !c->gone;
+		v.bridged |= c->bridge && !c->gone;
 		if (c->unhold_us > v.unhold_us)
 			v.unhold_us = c->unhold_us;
 		if (!v.answered && (c->answered || (connected && !c->gone)))
@@ -452,8 +454,18 @@ set_leg_state(struct tcall *call, struct tleg *leg, enum leg_state state)
 	leg->changed = call->changed = true;
 }
 
-/* Without a word of hold, an agent who is up but apart from the customer for a while has
- * them on hold all the same (consulting in another bridge). */
+/* Each of them is in a bridge, and not in the same. Who is in none is on the way somewhere,
+ * or hanging up. */
+static bool
+is_apart(const struct tcall *call, const struct leg_view *v)
+{
+	const struct chan *customer = call->customer;
+
+	return customer && customer->bridge && !customer->gone && v->bridged;
+}
+
+/* Without a word of hold, an agent who talks to somebody else for a while has the customer
+ * on hold all the same. */
 static void
 settle_talking(struct tracker *t, struct tcall *call, struct tleg *leg,
 	const struct leg_view *v)
@@ -471,6 +483,10 @@ settle_talking(struct tracker *t, struct tcall *call, struct tleg *leg,
 			leg->due_us = v->unhold_us + UNHOLD_WAIT_US;
 		else
 			set_leg_state(call, leg, LEG_TALKING);
+		return;
+	}
+	if (!is_apart(call, v)) {
+		leg->apart_us = 0;
 		return;
 	}
 	if (!leg->apart_us)

@@ -146,6 +146,36 @@ test_an_answer_and_a_hangup_that_cross(void)
 	CHECK_INT(seen.calls[0].talk_ms, 0);
 }
 
+/* A slow line brings the pieces of a hangup seconds apart. */
+static void
+test_a_slow_hangup_is_no_hold(void)
+{
+	const struct call_event events[] = {CUSTOMER_CALLS, AGENT_ANSWERS,
+		EV(4000, HANGUP_REQUEST, U(10), L(10), .cause = 16),
+		EV(4000, BRIDGE_LEAVE, U(10), L(10), .bridge = "b1"),
+		EV(8000, CHANNEL_HANGUP, U(10), L(10), .cause = 16),
+		EV(8000, BRIDGE_LEAVE, U(11), L(10), .bridge = "b1"),
+		EV(12000, CHANNEL_HANGUP, U(11), L(10), .cause = 16)};
+
+	RUN(events, "in 0912345678 answered 1001 | 1001 ringing talking completed");
+}
+
+/* No word of hold, but each talks, or waits, in a bridge of their own. */
+static void
+test_who_talks_elsewhere_has_the_customer_on_hold(void)
+{
+	const struct call_event events[] = {CUSTOMER_CALLS, AGENT_ANSWERS,
+		EV(4000, BRIDGE_LEAVE, U(11), L(10), .bridge = "b1"),
+		EV(4000, BRIDGE_ENTER, U(11), L(10), .bridge = "b2"),
+		EV(8000, BRIDGE_LEAVE, U(11), L(10), .bridge = "b2"),
+		EV(8000, BRIDGE_ENTER, U(11), L(10), .bridge = "b1"),
+		CUSTOMER_HANGS_UP(10000),
+		EV(10000, CHANNEL_HANGUP, U(11), L(10), .cause = 16)};
+
+	RUN(events, "in 0912345678 answered 1001 | 1001 ringing talking held talking "
+		    "completed");
+}
+
 /* ---- Outgoing -------------------------------------------------------------------------- */
 
 #define DIALS_OUT(n, trunk)                                                            \
@@ -496,6 +526,8 @@ main(void)
 	TEST(test_an_unanswered_call_when_the_system_stops);
 	TEST(test_no_answer_then_voicemail);
 	TEST(test_an_answer_and_a_hangup_that_cross);
+	TEST(test_a_slow_hangup_is_no_hold);
+	TEST(test_who_talks_elsewhere_has_the_customer_on_hold);
 	TEST(test_a_second_trunk_after_the_first_failed);
 	TEST(test_dialled_from_the_phone_and_rejected);
 	TEST(test_an_originate_of_ours_that_the_agent_does_not_take);
