@@ -36,6 +36,31 @@ struct channel;
 
 /* ---- What the core calls ---------------------------------------------------------- */
 
+/* The answer to dial or pause. error NULL: the phone system took it (a dialled call is
+ * then followed by its events); else its refusal, as a sentence. */
+typedef void channel_done_fn(void *arg, const char *error);
+
+/* A call to be placed: the agent's phone rings first, then the number is called. All is
+ * borrowed until return; the core has checked it: no control characters, number is
+ * [0-9*#+] only and may be dialled. */
+struct channel_dial {
+	const char *endpoint; /* the agent's phone: "PJSIP/1001" */
+	const char *number;   /* as the dialplan wants it */
+	/* The unique id that the agent's leg is to get, so that the call's identity is
+	 * known before its first event; the other half of a Local channel gets uid;2. */
+	const char *uid;
+	const char
+		*display; /* shown by the agent's phone while it rings; may be NULL */
+	unsigned ring_timeout_ms; /* of the agent's phone */
+};
+
+/* A queue member to be paused or taken back, in every queue of the phone system. */
+struct channel_pause {
+	const char *interface; /* "PJSIP/1001" */
+	bool paused;
+	const char *reason; /* checked as above; may be NULL */
+};
+
 #define CHANNEL_PHONE 1u /* gives call events; its conf struct begins with phone_conf */
 
 struct channel_ops {
@@ -57,6 +82,14 @@ struct channel_ops {
 	void (*resync)(struct channel *);
 	/* Optional: members for this channel's object in /v1/status (json_* with keys). */
 	void (*status)(const struct channel *, struct json_out *);
+	/* Optional: places a call (struct channel_dial). -1 and a sentence if nothing was
+	 * asked of the phone system; else done comes exactly once, later. */
+	int (*dial)(struct channel *, const struct channel_dial *,
+		channel_done_fn *done, void *arg, struct err *);
+	/* Optional: has the phone system's queues pause a member or take it back (struct
+	 * channel_pause). Like dial. */
+	int (*pause)(struct channel *, const struct channel_pause *,
+		channel_done_fn *done, void *arg, struct err *);
 };
 
 /* Every driver linked in, ended by NULL; channels/table.c. */
@@ -275,6 +308,40 @@ const char *call_event_name(enum call_event_type); /* "CHANNEL_NEW" */
 
 /* Hands one event to the core. Everything is borrowed until return. at_us 0 = now. */
 void channel_call_event(struct channel *, const struct call_event *);
+
+/* What the phone system says of a device: one list makes enum and words. */
+#define DEVICE_STATES(D)                                                               \
+	D(UNKNOWN, "unknown", "nobody said, or it cannot be known")                    \
+	D(IDLE, "idle", "reachable, not in use")                                       \
+	D(IN_USE, "in_use", "")                                                        \
+	D(BUSY, "busy", "in use and takes no second call")                             \
+	D(RINGING, "ringing", "")                                                      \
+	D(ON_HOLD, "on_hold", "")                                                      \
+	D(UNAVAILABLE, "unavailable", "not registered, or not reachable")              \
+	D(INVALID, "invalid", "the phone system knows no such device")
+
+enum device_state {
+#define D(name, text, help) DEVICE_##name,
+	DEVICE_STATES(D)
+#undef D
+};
+
+/* What a phone system says about a queue member or an agent's phone. Not an event of a
+ * call: it goes to the agents' states and is not spooled, as a snapshot tells it again.
+ * Borrowed until return. */
+struct member_event {
+	const char *interface; /* "PJSIP/1001": the phone, or the member's interface */
+	const char *presence;  /* "1001@pbx.test", or NULL */
+	const char *queue;     /* NULL: not about one queue */
+	int paused;	       /* 1, 0; -1 = not said */
+	const char *reason;    /* of the pause; may be NULL */
+	bool removed;	       /* no longer a member of queue */
+	bool device_said;      /* device is said */
+	enum device_state device;
+	bool snapshot; /* an item of a list: how it is, not a change made now */
+	int64_t at_us; /* wall time of the change; 0 = now */
+};
+void channel_member_event(struct channel *, const struct member_event *);
 
 /* `endpoint` is one of the channel's trunks. */
 bool phone_conf_is_trunk(const struct phone_conf *, const char *endpoint);

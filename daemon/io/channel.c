@@ -413,6 +413,18 @@ channel_call_event(struct channel *ch, const struct call_event *ev)
 		ch->core->sink.call_event(ch->core->sink.arg, ch, ev);
 }
 
+void
+channel_member_event(struct channel *ch, const struct member_event *ev)
+{
+	struct member_event stamped = *ev;
+
+	if (!ch->core || !ch->core->sink.member_event)
+		return;
+	if (!stamped.at_us)
+		stamped.at_us = clock_wall_us();
+	ch->core->sink.member_event(ch->core->sink.arg, ch, &stamped);
+}
+
 bool
 phone_conf_is_trunk(const struct phone_conf *conf, const char *endpoint)
 {

@@ -32,6 +32,9 @@ const char *channel_state_text(enum channel_state);
 struct channel_sink {
 	/* ev is borrowed until return; its at_us is set. */
 	void (*call_event)(void *arg, struct channel *, const struct call_event *ev);
+	/* What a phone system says of a queue member or a phone; borrowed, at_us is set. */
+	void (*member_event)(
+		void *arg, struct channel *, const struct member_event *ev);
 	/* It came up, or is not up any more; at each change, not each time it is said.
 	 */
 	void (*state)(void *arg, struct channel *, bool up);
