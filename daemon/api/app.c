@@ -325,13 +325,22 @@ open_pg(struct app *app, unsigned connections, size_t queue_max, const char *nam
 	return pg;
 }
 
+#define INHERITED_MAX 32
+
 static int
 open_http(struct app *app, struct err *err)
 {
 	const struct http_settings *s = conf_values(app->conf, "http");
+	int inherited[INHERITED_MAX], n = sd_listen_fds(1);
+	for (int i = 0; i < n && i < INHERITED_MAX; i++)
+		inherited[i] = SD_LISTEN_FDS_START + i;
 	struct http_opts opts = {
 		.listen = &s->listen,
 		.socket = s->socket,
+		.inherited = inherited,
+		.n_inherited = n > INHERITED_MAX ? INHERITED_MAX
+			       : n > 0		 ? (size_t)n
+						 : 0,
 		.tls_cert = s->tls_cert,
 		.tls_key = s->tls_key,
 		.origins = &s->origins,

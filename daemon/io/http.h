@@ -19,6 +19,10 @@ struct http_server;
 struct http_opts {
 	const struct conf_list *listen; /* "127.0.0.1:8080", "[::1]:8080" */
 	const char *socket; /* Unix socket of the operator (mode 0660), or NULL */
+	/* Sockets that listen already, from the service manager (sd_listen_fds(3)); each
+	 * takes the place of an address above. Taken over if http_open succeeds. */
+	const int *inherited;
+	size_t n_inherited;
 	const char *tls_cert,
 		*tls_key; /* PEM; both or neither; for the TCP listeners */
 	const struct conf_list *origins; /* allowed Origin values; "*" alone = any */

@@ -1,7 +1,8 @@
 /* http_priv.h - what the files of the HTTP server share. For http*.c in this folder
  * only.
  *
- *	http.c         server: options, listeners, TLS, counters, the end
+ *	http.c         server: options, TLS, counters, the end
+ *	http_listen.c  listeners: TCP, the operator's socket, inherited ones
  *	http_conn.c    one client connection: states, deadlines, limits per peer
  *	http_parser.c  bytes to requests           ws.c  bytes to WebSocket frames
  *	http_route.c   target to handler: decoding, matching, preflight
@@ -173,7 +174,11 @@ struct http_stream {
 void http_server_log(
 	struct http_server *, enum http_cause, const char *peer, const char *why);
 /* Enables or pauses accepting by the number of connections. */
+/* Opens what opts name; -1 with a sentence. */
+int http_server_listen(struct http_server *, const struct http_opts *, struct err *);
+void http_server_unlisten(struct http_server *);
 void http_server_update_listeners(struct http_server *);
+void http_server_resume(void *server); /* accepting, after a pause */
 bool http_server_allows_origin(const struct http_server *, const char *origin);
 
 /* http_conn.c */

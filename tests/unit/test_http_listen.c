@@ -10,6 +10,7 @@
 #include <mem.h>
 #include <str.h>
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,6 +256,79 @@ test_out_of_descriptors(void)
 	teardown();
 }
 
+static int
+bound_socket(const struct sockaddr *sa, socklen_t len)
+{
+	int fd = socket(sa->sa_family, SOCK_STREAM, 0);
+
+	CHECK(fd >= 0 && bind(fd, sa, len) == 0 && listen(fd, 5) == 0);
+	return fd;
+}
+
+static int
+bound_loopback(char address_r[32])
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET};
+	socklen_t len = sizeof(sin);
+
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	int fd = bound_socket((struct sockaddr *)&sin, sizeof(sin));
+	CHECK(getsockname(fd, (struct sockaddr *)&sin, &len) == 0);
+	snprintf(address_r, 32, "127.0.0.1:%u", ntohs(sin.sin_port));
+	return fd;
+}
+
+/* Who connects while the daemon restarts waits in the service manager's sockets, so
+ * ours are those, and the socket's file stays when we end. */
+static void
+test_inherited_sockets(void)
+{
+	char dir[] = "/tmp/test_http.XXXXXX", address[32], *item = address;
+	struct http_opts o = default_opts();
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct conf_list l = {&item, 1};
+	int fds[2];
+
+	CHECK(mkdtemp(dir) != NULL);
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s/s", dir);
+	fds[0] = bound_socket((struct sockaddr *)&sun, sizeof(sun));
+	fds[1] = bound_loopback(address);
+	o.listen = &l;
+	o.socket = sun.sun_path;
+	o.inherited = fds;
+	o.n_inherited = 2;
+	setup_with(&o);
+	struct client *c = client_open_unix(t.loop, sun.sun_path);
+	client_send(c, request, strlen(request));
+	CHECK(client_wait(c, "unix 1 "));
+	client_free(&c);
+	c = open_client();
+	client_send(c, request, strlen(request));
+	CHECK(client_wait(c, "127.0.0.1 0 0"));
+	client_free(&c);
+	teardown();
+	CHECK(access(sun.sun_path, F_OK) == 0);
+	unlink(sun.sun_path);
+	rmdir(dir);
+}
+
+static void
+test_inherited_socket_nobody_names(void)
+{
+	struct http_opts o = default_opts();
+	struct err e = {0};
+	char address[32];
+	int fd = bound_loopback(address);
+
+	o.inherited = &fd;
+	o.n_inherited = 1;
+	t.loop = loop_new();
+	CHECK(http_open(t.loop, &o, &e) == NULL);
+	CHECK(strstr(e.text, "write the same addresses in both"));
+	loop_free(&t.loop);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -264,5 +338,7 @@ main(void)
 	TEST(test_unix_socket);
 	TEST(test_stale_socket_is_replaced);
 	TEST(test_bad_options);
+	TEST(test_inherited_sockets);
+	TEST(test_inherited_socket_nobody_names);
 	return test_done();
 }
