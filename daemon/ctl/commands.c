@@ -33,5 +33,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_spool_status,
 	&cmd_quarantine_list,
 	&cmd_quarantine_retry,
+	&cmd_completion,
+	&cmd_manual,
 	NULL,
 };

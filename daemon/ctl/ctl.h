@@ -120,5 +120,6 @@ extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_r
 	cmd_audit;
 extern const struct ctl_command cmd_db_migrate, cmd_db_status, cmd_channel_resync,
 	cmd_spool_status, cmd_quarantine_list, cmd_quarantine_retry;
+extern const struct ctl_command cmd_completion, cmd_manual;
 
 #endif
