@@ -1,12 +1,11 @@
 /* app.c - the rooms wired together, started, reloaded and stopped.
  *
- * Start: loop and HTTP at once (/healthz, /readyz); then the database is prepared
- * (prepare.c), the lease taken, and the channels begin, each replaying its spool first.
+ * Start: loop and HTTP at once (/healthz, /readyz); then start.c.
  * Stop: channels let go, what waits is committed; open pops stay open in Redis for the
  * next daemon, which compares them with what the phone system says (pops_adopt). */
 #include <api/app.h>
 
-#include <api/prepare.h>
+#include <api/start.h>
 #include <base/embedded.h>
 #include <clock.h>
 #include <log.h>
@@ -23,12 +22,6 @@
 
 #define CLOSE_CHANNELS_MS 2500
 #define CLOSE_WRITER_MS	  5000
-#define RESYNC_MS	  (10 * 60 * 1000)
-/* Pops of calls that no snapshot confirms are closed after this, at the latest. */
-#define ADOPT_MS      15000
-#define ADOPT_POLL_MS 250
-/* A snapshot's "gone" waits a second for the true ending; so does the comparison. */
-#define ADOPT_AFTER_SYNC_MS 1500
 
 struct phone *
 app_phone(const struct channel *ch)
@@ -36,8 +29,8 @@ app_phone(const struct channel *ch)
 	return channel_user(ch);
 }
 
-static void
-stop(struct app *app, int exit_code)
+void
+app_stop(struct app *app, int exit_code)
 {
 	if (app->stage == APP_STOPPING)
 		return;
@@ -87,221 +80,12 @@ make_tenants(struct app *app)
 	map_put(&app->store.tenants, t->name, t);
 }
 
-/* ---- Channels ---------------------------------------------------------------------
- */
-
 static void
 on_call_event(void *arg, struct channel *ch, const struct call_event *ev)
 {
 	(void)arg;
 	if (app_phone(ch))
 		phone_event(app_phone(ch), ev);
-}
-
-static struct phone *
-begin_phone(struct app *app, const struct conf_section *s, uint64_t checkpoint)
-{
-	const struct daemon_settings *daemon = conf_values(app->conf, "daemon");
-	const struct channel_settings *values = s->values;
-	struct err err;
-	char *dir = xasprintf("%s/spool", daemon->state_dir);
-	struct phone_opts opts = {
-		.loop = app->loop,
-		.tenant = store_tenant(&app->store, values->tenant),
-		.channel = s->name,
-		.conf = s->extension,
-		.store = &app->store,
-		.writer = app->writer,
-		.pops = app->pops,
-		.events = app->events,
-		.agents = app->agents,
-		.spool = {dir, s->name, 8 * 1024 * 1024, daemon->spool_max, true},
-		.checkpoint = checkpoint,
-	};
-	struct phone *ph = phone_open(&opts, &err);
-	if (ph)
-		phone_replay(ph);
-	else
-		log_errorx(NULL, "channel %s cannot begin: %s", s->name, err.text);
-	xfree(&dir);
-	return ph;
-}
-
-static bool
-begin_channel(struct app *app, const struct conf_section *s, uint64_t checkpoint)
-{
-	const struct channel_settings *values = s->values;
-	struct err err;
-	struct phone *ph = NULL;
-	const struct channel_ops *ops = settings_driver(s);
-	if (ops->caps & CHANNEL_PHONE) {
-		ph = begin_phone(app, s, checkpoint);
-		if (!ph)
-			return false;
-	}
-	struct channel_opts opts = {
-		ops, s->name, values->tenant, s->extension, RESYNC_MS};
-	struct channel *ch = channel_core_open(app->channels, &opts, &err);
-	if (!ch) {
-		log_errorx(NULL, "channel %s: %s", s->name, err.text);
-		phone_close(&ph);
-		return false;
-	}
-	channel_set_user(ch, ph);
-	return true;
-}
-
-static void
-count_unsynced(void *arg, struct channel *ch)
-{
-	size_t *unsynced = arg;
-	if (app_phone(ch) && !phone_is_synced(app_phone(ch)))
-		(*unsynced)++;
-}
-
-static void
-on_adopted(void *arg)
-{
-	struct app *app = arg;
-	log_debug(NULL, "open pops compared with the calls that live");
-	(void)app;
-}
-
-/* Once every phone system has said what is there (or will not for now), pops that Redis
- * holds and no call explains are closed. */
-static void
-on_adopt_due(void *arg)
-{
-	struct app *app = arg;
-	size_t unsynced = 0;
-	channel_core_each(app->channels, count_unsynced, &unsynced);
-	app->adopt_waited_ms += ADOPT_POLL_MS;
-	if (!unsynced)
-		app->adopt_synced_ms += ADOPT_POLL_MS;
-	if (app->adopt_synced_ms < ADOPT_AFTER_SYNC_MS &&
-		app->adopt_waited_ms < ADOPT_MS)
-		loop_timer_start(app->adopt, ADOPT_POLL_MS);
-	else
-		pops_adopt(app->pops, on_adopted, app);
-}
-
-static void
-begin_channels(struct app *app, const struct prepare_spool *spools)
-{
-	const struct conf_section *s;
-	pops_set_silent(app->pops, true);
-	for (size_t i = 0; (s = conf_nth(app->conf, "channel", i)); i++)
-		if (!begin_channel(app, s, spools[i].checkpoint)) {
-			stop(app, 1);
-			return;
-		}
-	pops_set_silent(app->pops, false);
-	app->stage = APP_RUNNING;
-	app->waiting_for[0] = '\0';
-	loop_timer_start(app->adopt, ADOPT_POLL_MS);
-	sd_notify(0, "READY=1\nSTATUS=running");
-	log_info(NULL, "running: %zu channels", channel_core_count(app->channels));
-}
-
-/* ---- Database, lease --------------------------------------------------------------
- */
-
-static void
-on_lease_taken(void *arg, int64_t fence)
-{
-	struct app *app = arg;
-	log_debug(NULL, "lease taken, fence %lld", (long long)fence);
-	if (app->stage == APP_STARTING && app->spools)
-		begin_channels(app, app->spools);
-}
-
-static void
-on_lease_lost(void *arg, const char *holder)
-{
-	log_errorx(NULL,
-		"another interactd (%s) has taken over this database; this one ends, "
-		"so that "
-		"no event is handled twice",
-		holder);
-	stop(arg, 1);
-}
-
-static void
-on_lease_wait(void *arg)
-{
-	struct app *app = arg;
-	if (app->stage != APP_STARTING || lease_is_held(app->lease))
-		return;
-	log_errorx(NULL,
-		"another interactd (%s) runs on this database; end it first, or give "
-		"this one "
-		"another database",
-		lease_current_holder(app->lease));
-	stop(app, 1);
-}
-
-static void
-on_agents_loaded(void *arg, bool ok)
-{
-	static const struct lease_callbacks callbacks = {on_lease_taken, on_lease_lost};
-	struct app *app = arg;
-	if (!ok)
-		log_warnx(NULL, "the agents could not be read yet");
-	if (app->stage != APP_STARTING)
-		return;
-	str_copy(
-		app->waiting_for, sizeof(app->waiting_for), "another interactd to end");
-	app->lease =
-		lease_open(app->loop, app->store.writes, 0, "daemon", &callbacks, app);
-	loop_timer_start(app->lease_wait, 12000);
-}
-
-static void
-on_prepared(void *arg, const struct tenant *tenants, const struct prepare_spool *spools)
-{
-	struct app *app = arg;
-	for (size_t i = 0; i < app->n_tenants; i++)
-		app->tenants[i].id = tenants[i].id;
-	app->spools = spools;
-	agents_load(app->agents, on_agents_loaded, app);
-}
-
-static void
-on_waiting(void *arg, const char *why)
-{
-	struct app *app = arg;
-	if (str_eq(app->waiting_for, why))
-		return;
-	str_copy(app->waiting_for, sizeof(app->waiting_for), why);
-	log_errorx(NULL, "waiting for PostgreSQL: %s", why);
-}
-
-static void
-on_refused(void *arg, const char *why)
-{
-	log_errorx(NULL, "%s", why);
-	stop(arg, 1);
-}
-
-static void
-begin_prepare(struct app *app)
-{
-	static const struct prepare_callbacks callbacks = {
-		on_prepared, on_waiting, on_refused};
-	const struct postgresql_settings *pg = conf_values(app->conf, "postgresql");
-	const struct conf_section *s;
-	size_t n = 0;
-	while (conf_nth(app->conf, "channel", n))
-		n++;
-	struct prepare_spool *spools = xcalloc(n + 1, sizeof(*spools));
-	for (size_t i = 0; (s = conf_nth(app->conf, "channel", i)); i++) {
-		const struct channel_settings *values = s->values;
-		spools[i].tenant = values->tenant; /* copied */
-		spools[i].channel = s->name;
-	}
-	app->prepare = prepare_start(app->loop, pg->conninfo, app->tenants,
-		app->n_tenants, spools, n, &callbacks, app);
-	xfree(&spools);
 }
 
 /* ---- Rooms ------------------------------------------------------------------------
@@ -412,8 +196,6 @@ open_rooms(struct app *app, struct err *err)
 	open_redis(app);
 	open_desk(app);
 	app->channels = channel_core_new(app->loop, &sink);
-	app->adopt = loop_timer_new(app->loop, on_adopt_due, app);
-	app->lease_wait = loop_timer_new(app->loop, on_lease_wait, app);
 	app->api = api_new(app);
 	return 0;
 }
@@ -459,10 +241,8 @@ close_channels(struct app *app)
 static void
 close_rooms(struct app *app)
 {
-	loop_timer_free(&app->adopt);
-	loop_timer_free(&app->lease_wait);
 	loop_timer_free(&app->watchdog);
-	prepare_free(&app->prepare);
+	start_end(app);
 	if (app->channels)
 		close_channels(app);
 	if (app->writer)
@@ -479,6 +259,7 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
+	start_free(app);
 }
 
 /* ---- Signals, watchdog ------------------------------------------------------------
@@ -488,7 +269,7 @@ static void
 on_stop_signal(int signo, void *arg)
 {
 	log_info(NULL, "signal %s: ending", strsignal(signo));
-	stop(arg, 0);
+	app_stop(arg, 0);
 }
 
 /* Also with the same paths: a certificate is renewed in its place. */
@@ -528,7 +309,8 @@ on_reload_signal(int signo, void *arg)
 	log_set_level((enum log_level)s->log_level);
 	pops_set_timeout(app->pops, (unsigned)s->pop_timeout_ms);
 	reload_http(app, next);
-	agents_load(app->agents, NULL, NULL);
+	if (!app->store.held)
+		agents_load(app->agents, NULL, NULL);
 	if (conf_restart_needed(app->conf, next, restart, sizeof(restart)))
 		log_warnx(NULL, "reloaded; these changes need a restart: %s", restart);
 	else
@@ -581,7 +363,7 @@ app_run(const char *conf_path, struct conf *conf)
 		loop_on_signal(app.loop, SIGHUP, on_reload_signal, &app);
 		app.watchdog = loop_timer_new(app.loop, on_watchdog, &app);
 		loop_timer_start(app.watchdog, 0);
-		begin_prepare(&app);
+		start_begin(&app);
 		loop_run(app.loop);
 	}
 	close_rooms(&app);

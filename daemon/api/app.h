@@ -17,11 +17,10 @@
 
 struct key_cache;
 struct metrics;
-struct prepare;
-struct prepare_spool;
+struct start;
 
 enum app_stage {
-	APP_STARTING, /* the schema, tenants and checkpoints are not there yet */
+	APP_STARTING, /* the database's side is not there yet; phones may be heard */
 	APP_RUNNING,
 	APP_STOPPING,
 };
@@ -50,10 +49,8 @@ struct app {
 	struct http_server *http;
 	struct api *api;
 	struct lease *lease;
-	struct prepare *prepare;
-	const struct prepare_spool *spools; /* once prepared */
-	struct loop_timer *adopt, *lease_wait, *watchdog;
-	int64_t adopt_waited_ms, adopt_synced_ms;
+	struct start *start; /* api/start.h */
+	struct loop_timer *watchdog;
 };
 
 /* daemon/api/app_conf.c: settings_load, and what the rooms say of their values. NULL and
@@ -62,6 +59,9 @@ struct conf *app_load_conf(const char *path, struct err *) MUST_CHECK;
 
 /* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
 int app_run(const char *conf_path, struct conf *conf);
+
+/* Ends the loop, and the daemon with this exit code; the first call counts. */
+void app_stop(struct app *, int exit_code);
 
 /* The phone of a channel; NULL if it is no phone system's or not begun. */
 struct phone *app_phone(const struct channel *);

@@ -13,8 +13,11 @@
 
 #include <pthread.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-#define RETRY_MS 1000
+#define RETRY_MS    1000
+#define PATIENCE_MS 10000 /* for one answer */
 
 enum outcome { READY, WAITING, REFUSED };
 
@@ -30,40 +33,54 @@ struct prepare {
 	struct loop_timer *retry;
 	pthread_t thread;
 	bool thread_runs, closed;
+	int stop_fd; /* readable: the thread is to break off */
 	enum outcome outcome;
 	struct err err;
 };
 
+/* A server that is away, only reads or is out of connections comes back; a schema that is
+ * not ours does not. A migration may take its time. */
 static enum outcome
-apply_schema(struct prepare *p)
+apply_schema(struct prepare *p, struct pg_sync *pg)
 {
 	struct migration_status st;
-	struct pg_sync *pg = pg_sync_open(p->conninfo, &p->err);
-	if (!pg)
+	int rc = migrate_status(pg, &st, &p->err);
+	if (rc == 0 && st.pending)
+		pg_sync_set_patience(pg, 0);
+	if (rc == 0)
+		rc = migrate_apply(pg, NULL, NULL, &p->err);
+	pg_sync_set_patience(pg, PATIENCE_MS);
+	if (rc == 0)
+		return READY;
+	return p->err.code == PG_MAY_PASS ? WAITING : REFUSED;
+}
+
+static enum outcome
+load_rows(struct prepare *p, struct pg_sync *pg)
+{
+	if (tenant_load(pg, p->tenants, p->n_tenants, &p->err) < 0)
 		return WAITING;
-	enum outcome outcome = READY;
-	if (migrate_status(pg, &st, &p->err) < 0 ||
-		migrate_apply(pg, NULL, NULL, &p->err) < 0)
-		outcome = REFUSED;
-	pg_sync_close(&pg);
-	return outcome;
+	for (size_t i = 0; i < p->n_spools; i++) {
+		struct prepare_spool *s = &p->spools[i];
+		if (writer_load_checkpoint(
+			    pg, s->tenant, s->channel, &s->checkpoint, &p->err) < 0)
+			return WAITING;
+	}
+	return READY;
 }
 
 static enum outcome
 attempt(struct prepare *p)
 {
-	enum outcome outcome = apply_schema(p);
-	if (outcome != READY)
-		return outcome;
-	if (tenant_load(p->conninfo, p->tenants, p->n_tenants, &p->err) < 0)
+	struct pg_sync *pg =
+		pg_sync_open_patient(p->conninfo, PATIENCE_MS, p->stop_fd, &p->err);
+	if (!pg)
 		return WAITING;
-	for (size_t i = 0; i < p->n_spools; i++) {
-		struct prepare_spool *s = &p->spools[i];
-		if (writer_load_checkpoint(p->conninfo, s->tenant, s->channel,
-			    &s->checkpoint, &p->err) < 0)
-			return WAITING;
-	}
-	return READY;
+	enum outcome outcome = apply_schema(p, pg);
+	if (outcome == READY)
+		outcome = load_rows(p, pg);
+	pg_sync_close(&pg);
+	return outcome;
 }
 
 static void
@@ -124,6 +141,7 @@ prepare_start(struct loop *loop, const char *conninfo, const struct tenant *tena
 	}
 	p->callbacks = *callbacks;
 	p->arg = arg;
+	p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->retry = loop_timer_new(loop, start_attempt, p);
 	loop_timer_start(p->retry, 0);
 	return p;
@@ -137,6 +155,8 @@ free_parts(void *arg)
 		xfree(&p->spools[i].tenant);
 		xfree(&p->spools[i].channel);
 	}
+	if (p->stop_fd >= 0)
+		close(p->stop_fd);
 	xfree(&p->spools);
 	xfree(&p->tenants);
 	xfree(&p->conninfo);
@@ -152,6 +172,8 @@ prepare_free(struct prepare **pp)
 	*pp = NULL;
 	p->closed = true;
 	loop_timer_free(&p->retry);
+	if (p->stop_fd >= 0 && eventfd_write(p->stop_fd, 1) < 0)
+		log_warn(NULL, "cannot tell the thread to end");
 	/* A thread that runs posts on_attempted, which must still find p. */
 	while (p->thread_runs)
 		loop_run_once(p->loop, 100);

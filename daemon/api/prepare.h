@@ -31,8 +31,7 @@ struct prepare *
 prepare_start(struct loop *, const char *conninfo, const struct tenant *tenants,
 	size_t n_tenants, const struct prepare_spool *spools, size_t n_spools,
 	const struct prepare_callbacks *, void *arg);
-/* No callback comes after it; a thread that still runs is waited for (at most libpq's
- * connect_timeout). */
+/* No callback comes after it; a thread that still runs breaks off what it waits for. */
 void prepare_free(struct prepare **);
 
 #endif

@@ -24,6 +24,8 @@
 #define FLUSH_MS 1000
 /* Records behind which a checkpoint is written though no call ended. */
 #define CHECKPOINT_EVERY 2000
+/* No spool counts so far between two checkpoints. */
+#define NEW_ROW (UINT64_C(1) << 40)
 
 static void on_tick(void *arg);
 static void on_flush(void *arg);
@@ -54,10 +56,13 @@ make_tracker(struct phone *ph)
 struct phone *
 phone_open(const struct phone_opts *opts, struct err *err)
 {
-	struct spool *spool =
-		spool_open(opts->loop, &opts->spool, opts->checkpoint + 1, err);
+	bool unknown = opts->checkpoint == PHONE_CHECKPOINT_UNKNOWN;
+	struct spool *spool = spool_open(opts->loop, &opts->spool,
+		unknown ? SPOOL_SEQ_UNKNOWN : opts->checkpoint + 1, err);
+	struct spool_stats held;
 	if (!spool)
 		return NULL;
+	spool_get_stats(spool, &held);
 	struct phone *ph = xcalloc(1, sizeof(*ph));
 	ph->loop = opts->loop;
 	ph->tenant = opts->tenant;
@@ -70,7 +75,13 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	ph->events = opts->events;
 	ph->agents = opts->agents;
 	ph->spool = spool;
-	ph->last_seq = ph->sent_checkpoint = ph->flushed = opts->checkpoint;
+	ph->opened_seq = held.last_seq + 1;
+	ph->last_seq = ph->sent_checkpoint = ph->flushed =
+		unknown ? held.first_seq - 1 : opts->checkpoint;
+	/* A new row of numbers begins with the time (spool_open): no gap, a loss. */
+	if (held.first_seq > ph->last_seq && held.first_seq - ph->last_seq > NEW_ROW)
+		ph->last_seq = ph->sent_checkpoint = ph->flushed = held.first_seq - 1;
+	ph->replayed_from = ph->last_seq + 1;
 	list_init(&ph->calls);
 	list_init(&ph->dirty);
 	map_init(&ph->by_id);
@@ -210,6 +221,13 @@ phone_event(struct phone *ph, const struct call_event *ev)
 		phone_flush(ph);
 }
 
+void
+phone_agents_loaded(struct phone *ph)
+{
+	tracker_identify_again(ph->tracker);
+	arm_tick(ph);
+}
+
 struct replay {
 	struct phone *phone;
 	uint64_t damaged;
@@ -262,6 +280,23 @@ phone_replay(struct phone *ph)
 
 /* ---- Checkpoints ------------------------------------------------------------------
  */
+
+bool
+phone_take_checkpoint(struct phone *ph, uint64_t checkpoint, uint64_t *back_r)
+{
+	if (checkpoint >= ph->opened_seq) {
+		log_warnx(ph->who,
+			"the database knows records of the spool up to %" PRIu64
+			", the spool had them only up to %" PRIu64
+			": it was lost, or an older one was put back",
+			checkpoint, ph->opened_seq - 1);
+		*back_r = ph->replayed_from - 1;
+		return true;
+	}
+	if (checkpoint > ph->sent_checkpoint)
+		ph->sent_checkpoint = checkpoint;
+	return false;
+}
 
 uint64_t
 phone_checkpoint(const struct phone *ph)

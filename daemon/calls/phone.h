@@ -31,14 +31,25 @@ struct phone_opts {
 	struct events *events;
 	struct agents *agents;
 	struct spool_opts spool;
-	uint64_t checkpoint; /* as loaded from the database */
+	uint64_t checkpoint; /* as loaded from the database, or: */
 };
+/* The database cannot say now: everything that the spool holds is replayed (what was
+ * written before is written once more, which changes nothing), and
+ * phone_take_checkpoint comes later. */
+#define PHONE_CHECKPOINT_UNKNOWN UINT64_MAX
 
 struct phone *phone_open(const struct phone_opts *, struct err *);
 /* Applies what the spool holds past the checkpoint, silently: no pop opens, no event is
  * published for what was known. Returns how many records. Before any phone_event. */
 uint64_t phone_replay(struct phone *);
 void phone_event(struct phone *, const struct call_event *);
+/* The agents were loaded (again): phones that were nobody's may be somebody's now. */
+void phone_agents_loaded(struct phone *);
+/* What the database has as checkpoint, learnt after phone_open. True if it must be set
+ * back to *back_r before anything is written: the spool's directory was lost or is an
+ * older one, and its new records would count as done. */
+bool
+phone_take_checkpoint(struct phone *, uint64_t checkpoint, uint64_t *back_r) MUST_CHECK;
 /* Calls still alive stay in the spool for the next daemon. */
 void phone_close(struct phone **);
 

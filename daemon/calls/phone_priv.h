@@ -21,10 +21,12 @@ struct phone {
 	struct spool *spool;
 	struct tracker *tracker;
 	struct loop_timer *tick, *flush;
-	struct list calls; /* struct phone_call.link */
-	struct map by_id;  /* the same, by the interaction's id */
-	struct list dirty; /* struct phone_call.dirty_link: changed since saved */
-	uint64_t last_seq; /* of the last event applied */
+	struct list calls;	/* struct phone_call.link */
+	struct map by_id;	/* the same, by the interaction's id */
+	struct list dirty;	/* struct phone_call.dirty_link: changed since saved */
+	uint64_t opened_seq;	/* the first that this daemon may have appended */
+	uint64_t replayed_from; /* nothing before it is in the tracker */
+	uint64_t last_seq;	/* of the last event applied */
 	uint64_t sent_checkpoint; /* given to the writer last */
 	uint64_t flushed;	  /* last_seq at the last flush */
 	bool replaying, synced, closing;

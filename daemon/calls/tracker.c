@@ -575,6 +575,12 @@ tracker_apply(struct tracker *t, const struct call_event *ev, uint64_t seq)
 	settle_dirty(t);
 }
 
+void
+tracker_settle(struct tracker *t)
+{
+	settle_dirty(t);
+}
+
 int64_t
 tracker_next_due(const struct tracker *t)
 {

@@ -72,6 +72,9 @@ void tracker_free(struct tracker **);
 
 /* seq: the event's place in the spool (0 = none). */
 void tracker_apply(struct tracker *, const struct call_event *, uint64_t seq);
+/* The directory knows more than it did: phones of calls that live and were nobody's are
+ * asked for again, and their legs begin to be told. An agent once found stays. */
+void tracker_identify_again(struct tracker *);
 /* Some endings wait up to 500 ms for their reason, and a snapshot's "gone" a moment for
  * the true ending. The next moment (wall us, as event times are) something is due, or
  * 0; then call tracker_tick with the time now. */

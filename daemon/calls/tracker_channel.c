@@ -252,14 +252,27 @@ pattern_agent(const struct tracker *t, const char *s)
 		(int)(m[n].rm_eo - m[n].rm_so), s + m[n].rm_so);
 }
 
-/* Whose phone is it? Asked once for every endpoint a channel gets. */
-static void
-identify(struct tracker *t, struct chan *c, unsigned flags)
+/* NULL: nobody's. The caller frees it. */
+static char *
+ask_directory(const struct tracker *t, const struct chan *c)
 {
 	const struct tracker_directory *d = &t->opts.directory;
 	const char *who = c->presence ? c->presence : c->endpoint;
-	char *pattern;
+	char *pattern = pattern_agent(t, who), *agent;
 
+	if (!pattern && c->endpoint)
+		pattern = pattern_agent(t, c->endpoint);
+	agent = d->agent_of ? xstrdup(d->agent_of(d->arg, t->channel, who, pattern))
+			    : xstrdup(pattern);
+	xfree(&pattern);
+	return agent;
+}
+
+/* Whose phone is it? Asked for every endpoint a channel gets, and again when the directory
+ * has been loaded. */
+static void
+identify(struct tracker *t, struct chan *c, unsigned flags)
+{
 	xfree(&c->agent);
 	if (flags & CALL_LOCAL)
 		c->side = SIDE_LOCAL;
@@ -271,16 +284,33 @@ identify(struct tracker *t, struct chan *c, unsigned flags)
 		c->side = SIDE_INSIDE;
 	if (c->side != SIDE_INSIDE)
 		return;
-	pattern = pattern_agent(t, who);
-	if (!pattern && c->endpoint)
-		pattern = pattern_agent(t, c->endpoint);
-	if (d->agent_of)
-		c->agent = xstrdup(d->agent_of(d->arg, t->channel, who, pattern));
-	else
-		c->agent = xstrdup(pattern);
-	xfree(&pattern);
+	c->agent = ask_directory(t, c);
 	if (c->agent)
 		c->side = SIDE_AGENT;
+}
+
+static void
+identify_again(const char *uid, void *value, void *arg)
+{
+	struct tracker *t = arg;
+	struct chan *c = value;
+
+	(void)uid;
+	if (c->side != SIDE_INSIDE || !c->endpoint)
+		return;
+	c->agent = ask_directory(t, c);
+	if (!c->agent)
+		return;
+	c->side = SIDE_AGENT;
+	leg_take_agent(c);
+	chan_touch(t, c);
+}
+
+void
+tracker_identify_again(struct tracker *t)
+{
+	map_each(&t->chans, identify_again, t);
+	tracker_settle(t);
 }
 
 /* An endpoint that changes is another phone taking the channel over (pickup, redirect). */

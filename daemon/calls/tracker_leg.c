@@ -117,6 +117,21 @@ open_leg(struct tracker *t, struct tcall *call, struct chan *c, enum leg_type ty
 	attach(leg, c);
 }
 
+void
+leg_take_agent(struct chan *c)
+{
+	struct tleg *leg = c->leg;
+
+	if (!leg || leg->pub.agent || leg->pub.type == LEG_QUEUE ||
+		leg->pub.state == LEG_ENDED || find_ringing(leg->call, c->agent))
+		return;
+	leg->pub.agent = xstrdup(c->agent);
+	leg->pub.pop = true;
+	leg->changed = leg->call->changed = true;
+	if (leg->pub.answered_us)
+		call_set_text(leg->call, &leg->call->pub.agent, c->agent);
+}
+
 bool
 leg_is_offered(struct tracker *t, const struct tcall *call, const struct chan *c)
 {

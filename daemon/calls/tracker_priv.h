@@ -184,6 +184,7 @@ struct tracker {
 
 /* tracker.c */
 void tracker_touch(struct tracker *, struct group *); /* settle it soon */
+void tracker_settle(struct tracker *);		      /* all that was touched, now */
 
 /* tracker_channel.c */
 struct chan *chan_find(struct tracker *, const char *boot, const char *uid);
@@ -230,6 +231,8 @@ void leg_end(struct tracker *, struct tcall *, struct tleg *, enum call_reason,
 	int64_t at_us);
 void legs_end_all(struct tracker *, struct tcall *, int64_t at_us);
 void leg_force(struct tracker *, struct chan *, enum call_reason);
+/* The directory knows only now whose phone it is. */
+void leg_take_agent(struct chan *);
 /* The channel is dialled on behalf of the customer. */
 bool leg_is_offered(struct tracker *, const struct tcall *, const struct chan *);
 struct tleg *leg_of(struct list *link);

@@ -37,6 +37,9 @@ void pops_set_timeout(struct pops *, unsigned pop_timeout_ms);
 /* From redis_opts.on_state: nothing waits for the next look (100 ms) then. */
 void pops_on_redis(struct pops *, bool up);
 
+/* The store is not held any more (store.h): cards that were not asked for are. */
+void pops_ask_again(struct pops *);
+
 /* What all pops of an interaction say; strings borrowed until return (copied). */
 struct subject_info {
 	const struct tenant *tenant;

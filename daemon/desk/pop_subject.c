@@ -133,7 +133,7 @@ static void on_card(void *arg, enum card_status status, struct card *card);
 static void
 ask_card(struct subject *s)
 {
-	if (s->query || !s->wants_card)
+	if (s->query || !s->wants_card || s->pops->store->held)
 		return;
 	s->query = card_fetch(s->pops->store, s->tenant->tenant, &s->address, s->trust,
 		&s->interaction, on_card, s);
@@ -146,8 +146,22 @@ subject_fetch(struct subject *s)
 		return;
 	if (s->retry && loop_timer_is_running(s->retry))
 		return;
+	if (s->pops->store->held) {
+		s->late = true; /* nobody can be asked: there is nothing to wait for */
+		return;
+	}
 	ask_card(s);
 	start_deadline(s);
+}
+
+void
+pops_ask_again(struct pops *ps)
+{
+	list_for_each (&ps->subjects, it) {
+		struct subject *s = LIST_ENTRY(it, struct subject, link);
+		if (!s->ended && !s->card)
+			ask_card(s);
+	}
 }
 
 static void

@@ -38,6 +38,7 @@ struct lease {
 	char holder[HOLDER_MAX]; /* as last seen */
 	int64_t fence;
 	int64_t answered_us; /* monotonic: when the database answered last */
+	char why[200];	     /* the last answer was none; "" = it was one */
 	bool held, asking, closed;
 };
 
@@ -139,6 +140,7 @@ on_taken_answer(void *arg, const struct pg_answer *a)
 	loop_timer_start(l->timer, RENEW_MS);
 	if (a->status == PG_OK)
 		l->answered_us = clock_mono_us();
+	str_copy(l->why, sizeof(l->why), a->status == PG_OK ? "" : a->message);
 	if (a->status == PG_OK && pg_rows(a, 0))
 		lease_see(l, pg_text(a, 0, 0, 0), pg_int(a, 0, 0, 1));
 	else if (a->status != PG_OK)
@@ -198,6 +200,14 @@ int64_t
 lease_silent_us(const struct lease *l)
 {
 	return clock_mono_us() - l->answered_us;
+}
+
+const char *
+lease_why(const struct lease *l)
+{
+	return l->why[0] || lease_silent_us(l) < 2 * RENEW_MS * 1000
+		       ? l->why
+		       : "it is connected but does not answer";
 }
 
 const char *

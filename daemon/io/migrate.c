@@ -196,7 +196,10 @@ migration_apply(struct pg_sync *pg, const struct migration *m, const char *name,
 		return 0;
 	if (pg_sync_exec(pg, "ROLLBACK", &ignored) < 0)
 		log_debug("pg", "rolling back %s: %s", name, ignored.text);
-	return err_set(err, "migration %s: %s", name, why.text);
+	err_set(err, "migration %s: %s", name, why.text);
+	if (err)
+		err->code = why.code;
+	return -1;
 }
 
 static int

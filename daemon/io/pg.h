@@ -24,6 +24,7 @@
 
 #include <buf.h>
 #include <err.h>
+#include <errno.h>
 #include <loop.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -117,6 +118,14 @@ void pg_submit(struct pg_unit **, unsigned deadline_ms, pg_answer_fn *cb, void *
  * allowed) on a connection of its own. */
 struct pg_sync;
 struct pg_sync *pg_sync_open(const char *conninfo, struct err *);
+/* The same for a thread that must not wait for ever: an answer that takes longer than
+ * patience_ms (0 = no limit), or that is not there when stop_fd (-1 = none) becomes
+ * readable, is an error, and the session is of no more use. */
+struct pg_sync *pg_sync_open_patient(
+	const char *conninfo, unsigned patience_ms, int stop_fd, struct err *);
+void pg_sync_set_patience(struct pg_sync *, unsigned patience_ms);
+/* Of an error's code: it may pass by itself (the server is away, full, read-only). */
+#define PG_MAY_PASS EAGAIN
 void pg_sync_close(struct pg_sync **);
 int pg_sync_exec(struct pg_sync *, const char *sql, struct err *) MUST_CHECK;
 /* One statement with text parameters (NULL = SQL NULL). on_row may be NULL. */

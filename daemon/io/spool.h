@@ -49,8 +49,13 @@ struct spool_stats {
 	const char *write_error;
 };
 
+/* min_next_seq where the checkpoint is not known: the database cannot say now. */
+#define SPOOL_SEQ_UNKNOWN UINT64_MAX
+
 /* Sequences go on where the files end; from 1 in an empty directory, or from
- * min_next_seq (checkpoint + 1) if that is higher: the directory was lost. One opener
+ * min_next_seq (checkpoint + 1) if that is higher: the directory was lost. If the
+ * checkpoint is unknown, an empty directory begins with the time in microseconds, which
+ * is above all that a lost one can have counted to. One opener
  * at a time (flock on DIR/NAME/lock). Reads the last segment, so it may take some 10
  * ms. Returns NULL and err on failure. loop may be NULL. */
 struct spool *spool_open(

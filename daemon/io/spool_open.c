@@ -6,6 +6,7 @@
 
 #include "io/spool_priv.h"
 
+#include <clock.h>
 #include <log.h>
 #include <mem.h>
 #include <str.h>
@@ -204,9 +205,13 @@ open_last(struct spool *s, struct spool_segment *g, struct err *e)
 static int
 open_row(struct spool *s, uint64_t min_next_seq, struct err *e)
 {
-	s->next_seq = min_next_seq > 0 ? min_next_seq : 1;
-	if (list_is_empty(&s->segments))
+	bool unknown = min_next_seq == SPOOL_SEQ_UNKNOWN;
+	s->next_seq = min_next_seq > 0 && !unknown ? min_next_seq : 1;
+	if (list_is_empty(&s->segments)) {
+		if (unknown && clock_wall_us() > 1)
+			s->next_seq = (uint64_t)clock_wall_us();
 		return 0;
+	}
 	struct spool_segment *g =
 		LIST_ENTRY(s->segments.prev, struct spool_segment, link);
 	if (open_last(s, g, e) < 0)

@@ -27,6 +27,10 @@ struct store {
 	struct pg *reads;   /* look-ups: never behind a batch */
 	struct pg *writes;  /* group commit (timeline/writer.h) and single changes */
 	struct map tenants; /* name -> struct tenant */
+	/* True while the daemon starts: tenants have no ids yet, or another daemon may own
+	 * this database. No statement may be built then; what waits for that is asked
+	 * again once it is false, for good. */
+	bool held;
 };
 
 /* NULL if there is no such tenant. */

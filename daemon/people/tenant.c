@@ -27,16 +27,12 @@ tenant_upsert(struct pg_sync *pg, struct tenant *t, struct err *err)
 }
 
 int
-tenant_load(const char *conninfo, struct tenant *tenants, size_t n, struct err *err)
+tenant_load(struct pg_sync *pg, struct tenant *tenants, size_t n, struct err *err)
 {
-	struct pg_sync *pg = pg_sync_open(conninfo, err);
 	int rc = 0;
 
-	if (!pg)
-		return -1;
 	/* "default" exists from the first migration on; a section only changes it. */
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = tenant_upsert(pg, &tenants[i], err);
-	pg_sync_close(&pg);
 	return rc;
 }

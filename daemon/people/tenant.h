@@ -7,7 +7,7 @@
 
 /* Blocking, at start: makes sure each of `names` (and "default") has a row and fills
  * tenants' ids. `tenants` is an array of n, with name, region, timezone, languages set. */
-int tenant_load(const char *conninfo, struct tenant *tenants, size_t n,
-	struct err *) MUST_CHECK;
+int tenant_load(
+	struct pg_sync *, struct tenant *tenants, size_t n, struct err *) MUST_CHECK;
 
 #endif

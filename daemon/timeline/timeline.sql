@@ -16,6 +16,11 @@ ORDER BY unit
 -- name: checkpoints_save
 SELECT checkpoints_save($1::int[], $2::text[], $3::bigint[])
 
+-- name: checkpoint_reset
+-- Back to where a spool stands whose numbers began anew below it.
+UPDATE spool_checkpoint SET seq = $3::bigint, at = now()
+WHERE tenant_id = $1::int AND channel = $2::text
+
 -- name: store_maintain
 SELECT store_maintain()
 

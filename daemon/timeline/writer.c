@@ -45,7 +45,7 @@ struct writer {
 	unsigned deadline_ms;
 	struct list waiting;
 	struct batch *batch; /* NULL: nothing under way */
-	bool kicked, closed;
+	bool kicked, closed, held;
 	unsigned attempt; /* of the batch, since it last got somewhere */
 	struct loop_timer *retry, *maintain;
 	struct map committed; /* "tenant/channel" -> uint64_t * */
@@ -191,7 +191,7 @@ on_kick(void *arg)
 	struct writer *w = arg;
 
 	w->kicked = false;
-	if (!w->closed && !w->batch && !list_is_empty(&w->waiting))
+	if (!w->closed && !w->held && !w->batch && !list_is_empty(&w->waiting))
 		batch_begin(w);
 }
 
@@ -199,7 +199,7 @@ on_kick(void *arg)
 static void
 writer_kick(struct writer *w)
 {
-	if (w->kicked || w->closed || w->batch)
+	if (w->kicked || w->closed || w->held || w->batch)
 		return;
 	w->kicked = true;
 	loop_defer(w->store->loop, on_kick, w);
@@ -428,9 +428,10 @@ static void
 on_maintain_due(void *arg)
 {
 	struct writer *w = arg;
+	loop_timer_start(w->maintain, w->held ? MAINTAIN_FIRST_MS : MAINTAIN_MS);
+	if (w->held)
+		return;
 	struct pg_unit *q = pg_unit_new(w->store->writes);
-
-	loop_timer_start(w->maintain, MAINTAIN_MS);
 	pg_add(q, "store_maintain");
 	pg_submit(&q, w->deadline_ms, NULL, NULL);
 }
@@ -449,6 +450,14 @@ writer_new(struct store *store, const struct writer_opts *opts)
 	w->maintain = loop_timer_new(store->loop, on_maintain_due, w);
 	loop_timer_start(w->maintain, MAINTAIN_FIRST_MS);
 	return w;
+}
+
+void
+writer_hold(struct writer *w, bool held)
+{
+	w->held = held;
+	if (!held)
+		writer_kick(w);
 }
 
 struct store *
@@ -498,7 +507,8 @@ writer_close(struct writer **wp, unsigned deadline_ms)
 	if (!w)
 		return;
 	*wp = NULL;
-	while ((w->batch || !list_is_empty(&w->waiting)) && clock_mono_us() < until)
+	while ((w->batch || !list_is_empty(&w->waiting)) && !w->held &&
+		clock_mono_us() < until)
 		loop_run_once(w->store->loop, 20);
 	w->closed = true;
 	if (w->stats.waiting || w->batch)
@@ -636,19 +646,14 @@ on_checkpoint_row(void *arg, int n, char *const *cols)
 }
 
 int
-writer_load_checkpoint(const char *conninfo, const char *tenant, const char *channel,
+writer_load_checkpoint(struct pg_sync *pg, const char *tenant, const char *channel,
 	uint64_t *seq_r, struct err *err)
 {
 	const char *const params[] = {tenant, channel};
-	struct pg_sync *pg = pg_sync_open(conninfo, err);
 
 	*seq_r = 0;
-	if (!pg)
-		return -1;
-	int rc = pg_sync_query(pg,
+	return pg_sync_query(pg,
 		"SELECT k.seq FROM spool_checkpoint k JOIN tenant t ON t.id = k.tenant_id "
 		"WHERE t.name = $1 AND k.channel = $2",
 		2, params, on_checkpoint_row, seq_r, err);
-	pg_sync_close(&pg);
-	return rc;
 }

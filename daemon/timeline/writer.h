@@ -22,6 +22,9 @@ struct writer *writer_new(struct store *, const struct writer_opts *);
 /* Tries to commit what waits until deadline_ms, running the loop; then frees. */
 void writer_close(struct writer **, unsigned deadline_ms);
 
+/* While held (the daemon does not know yet whether it may write) units only wait. */
+void writer_hold(struct writer *, bool held);
+
 enum write_status {
 	WRITE_DONE,
 	WRITE_QUARANTINED,
@@ -64,8 +67,8 @@ struct writer_stats {
 void writer_get_stats(const struct writer *, struct writer_stats *);
 
 /* Blocking, at start: the checkpoint of (tenant, channel), 0 if none. */
-int writer_load_checkpoint(const char *conninfo, const char *tenant,
-	const char *channel, uint64_t *seq_r, struct err *) MUST_CHECK;
+int writer_load_checkpoint(struct pg_sync *, const char *tenant, const char *channel,
+	uint64_t *seq_r, struct err *) MUST_CHECK;
 
 /* Quarantine, for the operator. list: {"items":[{id, at, error, summary…}],"next"};
  * retry: puts them through the writer again; id nil = all. Payload is the unit as JSON. */

@@ -98,8 +98,10 @@ prepare(const char *conninfo, struct err *err)
 	struct pg_sync *pg = pg_sync_open(conninfo, err);
 	int rc = pg ? migrate_apply(pg, NULL, NULL, err) : -1;
 
+	if (rc == 0)
+		rc = tenant_load(pg, &tenant, 1, err);
 	pg_sync_close(&pg);
-	return rc < 0 ? rc : tenant_load(conninfo, &tenant, 1, err);
+	return rc;
 }
 
 int

@@ -87,7 +87,7 @@ store_env_start(struct store_env *env, const char *name)
 	require(migrate_apply(env->sync, NULL, NULL, &err), &err);
 	env->tenants[0] = (struct tenant){.name = "default", .region = "TW"};
 	env->tenants[1] = (struct tenant){.name = "other", .region = "CN"};
-	require(tenant_load(env->conninfo, env->tenants, 2, &err), &err);
+	require(tenant_load(env->sync, env->tenants, 2, &err), &err);
 	env->loop = env->store.loop = loop_new();
 	map_init(&env->store.tenants);
 	for (int i = 0; i < 2; i++)

@@ -84,12 +84,12 @@ begin(void)
 	CHECK_INT(migrate_apply(pg, NULL, NULL, &err), 0);
 	CHECK_INT(pg_sync_exec(pg, "DELETE FROM agent; DELETE FROM agent_token", &err),
 		0);
-	pg_sync_close(&pg);
 	str_copy(e.tenants[0].name, sizeof(e.tenants[0].name), "default");
 	str_copy(e.tenants[1].name, sizeof(e.tenants[1].name), "other");
 	for (int i = 0; i < 2; i++)
 		str_copy(e.tenants[i].timezone, sizeof(e.tenants[i].timezone), "UTC");
-	CHECK_INT(tenant_load(getenv("TEST_CONNINFO"), e.tenants, 2, &err), 0);
+	CHECK_INT(tenant_load(pg, e.tenants, 2, &err), 0);
+	pg_sync_close(&pg);
 	e.loop = loop_new();
 	e.store.loop = e.loop;
 	e.store.reads = open_pg();

@@ -545,12 +545,10 @@ test_checkpoint_alone_moves_forward_only(void)
 	CHECK_INT((int64_t)writer_committed(w, "default", "pbx-alone"), 9);
 	CHECK_INT((int64_t)writer_committed(w, "other", "pbx-alone"), 0);
 	writer_close(&w, 1000);
-	CHECK_INT(writer_load_checkpoint(
-			  env.conninfo, "default", "pbx-alone", &seq, &err),
+	CHECK_INT(writer_load_checkpoint(env.sync, "default", "pbx-alone", &seq, &err),
 		0);
 	CHECK_INT((int64_t)seq, 9);
-	CHECK_INT(
-		writer_load_checkpoint(env.conninfo, "default", "none", &seq, &err), 0);
+	CHECK_INT(writer_load_checkpoint(env.sync, "default", "none", &seq, &err), 0);
 	CHECK_INT((int64_t)seq, 0);
 }
 
