@@ -117,8 +117,11 @@ fuzz:
 	@$(MAKE) --no-print-directory V=fuzz CC=clang CXX=clang++ fuzz-bins
 fuzz-bins: $(FUZZ)
 	@tests/fuzz/run $(FUZZ)
+# Ours beside the floor: minutes, and a store of some GB kept in BENCH_DIR.
 bench: all $(BENCH) $(TRACES)
 	@tests/bench/run $B
+bench-quick: all $(BENCH) $(TRACES)
+	@tests/bench/run $B --quick
 
 # Every header compiles alone; no room includes a higher one; format is the formatter's;
 # gcc and clang find nothing to say.
@@ -159,7 +162,7 @@ install: all
 
 clean:
 	rm -rf build
-.PHONY: all unit integration check check-asterisk san cov fuzz fuzz-bins bench lint demo \
+.PHONY: all unit integration check check-asterisk san cov fuzz fuzz-bins bench bench-quick lint demo \
 	deps deps-check install clean
 .SECONDARY:
 .DELETE_ON_ERROR:
