@@ -5,6 +5,7 @@
  * next daemon, which compares them with what the phone system says (pops_adopt). */
 #include <api/app.h>
 
+#include <api/health.h>
 #include <api/start.h>
 #include <base/embedded.h>
 #include <clock.h>
@@ -196,6 +197,7 @@ open_rooms(struct app *app, struct err *err)
 	open_redis(app);
 	open_desk(app);
 	app->channels = channel_core_new(app->loop, &sink);
+	app->health = health_new(app);
 	app->api = api_new(app);
 	return 0;
 }
@@ -243,6 +245,7 @@ close_rooms(struct app *app)
 {
 	loop_timer_free(&app->watchdog);
 	start_end(app);
+	health_free(&app->health);
 	if (app->channels)
 		close_channels(app);
 	if (app->writer)

@@ -17,6 +17,7 @@
 
 struct key_cache;
 struct metrics;
+struct health;
 struct start;
 
 enum app_stage {
@@ -44,6 +45,7 @@ struct app {
 	struct agent_tokens *tokens;
 	struct key_cache *keys; /* api/caller.h */
 	struct metrics *metrics;
+	struct health *health; /* api/health.h */
 	struct pops *pops;
 	struct channel_core *channels; /* channel_user() = its struct phone, or NULL */
 	struct http_server *http;
@@ -69,6 +71,8 @@ struct phone *app_phone(const struct channel *);
 /* daemon/api/status.c: why PostgreSQL cannot be worked with, and since when (wall time);
  * NULL if it can. */
 const char *app_postgresql_why(const struct app *, int64_t *since_us_r);
+/* The same of Redis. Borrowed until the next call. */
+const char *app_redis_why(const struct app *, int64_t *since_us_r);
 
 /* daemon/api/api.c: registers every resource on app->http. Routes that need the
  * database answer 503 with Retry-After while app->stage is STARTING. */

@@ -2,6 +2,7 @@
  * /v1/status, /v1/openapi.json, /v1/calls. */
 #include <api/app.h>
 #include <api/caller.h>
+#include <api/health.h>
 #include <api/metrics.h>
 #include <api/routes.h>
 #include <base/embedded.h>
@@ -32,8 +33,9 @@ put_part(struct json_out *j, const char *name, const char *why, int64_t since_us
 	json_put_object_end(j);
 }
 
-/* A server that stalls keeps its connections for a long time: that the lease, which is
- * asked for every second, gets no answer tells it sooner. */
+/* A server that stalls keeps its connections for a long time, and one that only reads or
+ * whose disk is full too: that the lease, which is asked for every second, is not renewed
+ * tells it sooner, or that batches are not committed. */
 const char *
 app_postgresql_why(const struct app *app, int64_t *since_us_r)
 {
@@ -45,10 +47,19 @@ app_postgresql_why(const struct app *app, int64_t *since_us_r)
 		return pg_down_reason(app->store.writes, since_us_r);
 	if (!pg_is_up(app->store.reads))
 		return pg_down_reason(app->store.reads, since_us_r);
-	if (!app->lease || lease_silent_us(app->lease) < PG_SILENT_US)
-		return NULL;
-	*since_us_r = clock_wall_us() - lease_silent_us(app->lease);
-	return "it is connected but does not answer";
+	if (app->lease && lease_silent_us(app->lease) >= PG_SILENT_US) {
+		*since_us_r = clock_wall_us() - lease_silent_us(app->lease);
+		return lease_why(app->lease);
+	}
+	return writer_why(app->writer, since_us_r);
+}
+
+const char *
+app_redis_why(const struct app *app, int64_t *since_us_r)
+{
+	if (!redis_is_up(app->redis))
+		return redis_down_reason(app->redis, since_us_r);
+	return pops_refused(app->pops, since_us_r);
 }
 
 static bool
@@ -64,15 +75,7 @@ static bool
 put_redis(struct json_out *j, struct app *app)
 {
 	int64_t since = 0;
-	const char *why = NULL;
-	struct pops_stats p;
-	pops_get_stats(app->pops, &p);
-	if (!redis_is_up(app->redis)) {
-		why = redis_down_reason(app->redis, &since);
-	} else if (p.refused[0]) {
-		why = p.refused;
-		since = p.refused_us;
-	}
+	const char *why = app_redis_why(app, &since);
 	put_part(j, "redis", why, since);
 	return !why;
 }
@@ -105,6 +108,7 @@ route_readyz(struct http_request *r, void *arg)
 	json_put_object(&j, "channels");
 	channel_core_each(app->channels, put_channel_part, &j);
 	json_put_object_end(&j);
+	health_put(app->health, &j);
 	json_put_bool(&j, "ready", ok);
 	json_put_object_end(&j);
 	http_answer_json(r, ok ? 200 : 503, &b);

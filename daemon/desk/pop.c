@@ -131,6 +131,13 @@ pops_set_silent(struct pops *ps, bool silent)
 	pops_pump(ps);
 }
 
+const char *
+pops_refused(const struct pops *ps, int64_t *since_us_r)
+{
+	*since_us_r = ps->stats.refused_us;
+	return pops_are_refused(ps) ? ps->stats.refused : NULL;
+}
+
 void
 pops_get_stats(const struct pops *ps, struct pops_stats *st)
 {

@@ -102,6 +102,8 @@ struct pops_stats {
 	char refused[160];
 	int64_t refused_us;
 };
+/* The same: why and since when; NULL = it stores them. */
+const char *pops_refused(const struct pops *, int64_t *since_us_r);
 void pops_get_stats(const struct pops *, struct pops_stats *);
 
 /* An agent's live stream (GET /v1/agents/{id}/stream): first what the stream holds after

@@ -47,6 +47,8 @@ struct writer {
 	struct batch *batch; /* NULL: nothing under way */
 	bool kicked, closed, held;
 	unsigned attempt; /* of the batch, since it last got somewhere */
+	char why[200];	  /* its last attempt failed; "" = it did not */
+	int64_t why_us;	  /* when the first of them did */
 	struct loop_timer *retry, *maintain;
 	struct map committed; /* "tenant/channel" -> uint64_t * */
 	struct writer_stats stats;
@@ -296,6 +298,9 @@ batch_lost(struct batch *b, const struct pg_answer *a)
 	unsigned long suppressed;
 
 	w->stats.lost++;
+	if (!w->attempt)
+		w->why_us = clock_wall_us();
+	str_copy(w->why, sizeof(w->why), a->message);
 	if (log_once_due(&w->once_lost, 60, &suppressed))
 		log_warnx("writer",
 			"a batch of %zu was not confirmed and is repeated: %s%s%s",
@@ -374,6 +379,7 @@ batch_confirmed(struct batch *b, const struct pg_answer *a)
 	struct write_result aside = {.status = WRITE_QUARANTINED};
 
 	b->writer->attempt = 0;
+	b->writer->why[0] = '\0';
 	if (b->state == BATCH_ASIDE)
 		batch_finish_first(b, &aside);
 	else
@@ -621,6 +627,15 @@ writer_committed(const struct writer *w, const char *tenant, const char *channel
 	snprintf(key, sizeof(key), "%s/%.70s", tenant, channel);
 	seq = map_find(&w->committed, key);
 	return seq ? *seq : 0;
+}
+
+const char *
+writer_why(const struct writer *w, int64_t *since_us_r)
+{
+	if (w->attempt < 2 || !w->why[0])
+		return NULL;
+	*since_us_r = w->why_us;
+	return w->why;
 }
 
 void

@@ -64,6 +64,9 @@ struct writer_stats {
 	unsigned long long units, batches, batch_failures, lost, quarantined, refused;
 	int64_t oldest_us; /* wall time the oldest waiting unit was given, 0 = none */
 };
+/* Why what waits is not committed, though it was tried again, and since when (wall time);
+ * NULL if nothing hinders. */
+const char *writer_why(const struct writer *, int64_t *since_us_r);
 void writer_get_stats(const struct writer *, struct writer_stats *);
 
 /* Blocking, at start: the checkpoint of (tenant, channel), 0 if none. */
