@@ -133,7 +133,8 @@ struct actor
 caller_actor(const struct http_request *r)
 {
 	const struct caller *c = caller_of(r);
-	return (struct actor){c->tenant, c->name, role_text(c->role)};
+	return (struct actor){
+		.tenant = c->tenant, .name = c->name, .role = role_text(c->role)};
 }
 
 bool

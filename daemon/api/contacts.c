@@ -22,6 +22,8 @@ struct change {
 	struct http_request *request;
 	const char *created, *updated; /* types of events; NULL = none */
 	json_t *body;		       /* what was asked for: the event's `changes` */
+	struct event_stamp stamp;
+	struct actor actor; /* with the stamp */
 };
 
 static struct change *
@@ -30,6 +32,9 @@ change_new(
 {
 	struct change *c = xcalloc(1, sizeof(*c));
 	c->request = r;
+	c->stamp = events_stamp(caller_of(r)->app->events, caller_of(r)->tenant);
+	c->actor = caller_actor(r);
+	c->actor.event = &c->stamp;
 	c->created = created;
 	c->updated = updated;
 	c->body = body;
@@ -38,15 +43,17 @@ change_new(
 
 /* Unnamed contacts that the change made part of this one. */
 static void
-publish_absorbed(struct app *app, const struct tenant *tenant, const char *object)
+publish_absorbed(const struct change *c, const char *object)
 {
+	const struct caller *caller = caller_of(c->request);
 	size_t i;
 	json_t *id, *contact = json_loads(object, 0, NULL);
 	json_array_foreach(json_object_get(contact, "absorbed"), i, id)
 	{
 		char *changes =
 			xasprintf("{\"absorbed\":\"%s\"}", json_string_value(id));
-		events_publish(app->events, tenant, "contact.merged", object, changes);
+		events_told(caller->app->events, caller->tenant, &c->stamp,
+			(unsigned)i + 1, "contact.merged", object, changes);
 		xfree(&changes);
 	}
 	json_decref(contact);
@@ -58,9 +65,9 @@ publish_change(const struct change *c, const struct store_answer *a)
 	const struct caller *caller = caller_of(c->request);
 	const char *type = a->status == STORE_CREATED ? c->created : c->updated;
 	char *changes = c->updated ? json_dumps(c->body, JSON_COMPACT) : NULL;
-	events_publish(caller->app->events, caller->tenant, type, a->json,
+	events_told(caller->app->events, caller->tenant, &c->stamp, 0, type, a->json,
 		a->status == STORE_CREATED ? NULL : changes);
-	publish_absorbed(caller->app, caller->tenant, a->json);
+	publish_absorbed(c, a->json);
 	free(changes);
 }
 
@@ -86,9 +93,9 @@ route_contact_create(struct http_request *r, void *arg)
 	json_t *body = reply_body(r);
 	if (!body)
 		return;
-	struct actor actor = caller_actor(r);
-	contact_create(&app->store, &actor, body, caller_of(r)->max_trust, key,
-		on_changed, change_new(r, "contact.created", NULL, body));
+	struct change *c = change_new(r, "contact.created", NULL, body);
+	contact_create(&app->store, &c->actor, body, caller_of(r)->max_trust, key,
+		on_changed, c);
 }
 
 void
@@ -101,9 +108,9 @@ route_contact_patch(struct http_request *r, void *arg)
 	json_t *body = reply_body(r);
 	if (!body)
 		return;
-	struct actor actor = caller_actor(r);
-	contact_patch(&app->store, &actor, &id, body, caller_of(r)->max_trust,
-		on_changed, change_new(r, NULL, "contact.updated", body));
+	struct change *c = change_new(r, NULL, "contact.updated", body);
+	contact_patch(&app->store, &c->actor, &id, body, caller_of(r)->max_trust,
+		on_changed, c);
 }
 
 void
@@ -171,9 +178,8 @@ route_interaction_create(struct http_request *r, void *arg)
 	json_t *body = reply_body(r);
 	if (!body)
 		return;
-	struct actor actor = caller_actor(r);
-	interaction_create(&app->store, &actor, body, key, on_changed,
-		change_new(r, "interaction.created", NULL, body));
+	struct change *c = change_new(r, "interaction.created", NULL, body);
+	interaction_create(&app->store, &c->actor, body, key, on_changed, c);
 }
 
 void

@@ -26,6 +26,7 @@ struct saving {
 	bool quiet;	  /* replayed: told before, unless it turns out to be new */
 	struct buf json;  /* the interaction as saved, its contact still null */
 	struct address remote;
+	struct event_stamp stamp;
 };
 
 static struct phone_call *
@@ -34,6 +35,9 @@ find_call(struct phone *ph, const struct uuid *id)
 	char text[UUID_TEXT_LEN];
 	return map_find(&ph->by_id, uuid_format(text, id));
 }
+
+/* The events of one saving, as 022-webhooks.sql counts them. */
+enum { EVENT_CONTACT_CREATED, EVENT_CREATED, EVENT_UPDATED, EVENT_ENDED };
 
 /* The saved object with the contact that the commit found. No value can hold the
  * searched text: quotes inside strings are escaped. */
@@ -59,19 +63,23 @@ publish(struct saving *s, const struct write_result *result)
 	const char *type = s->ended	     ? "interaction.ended"
 			   : result->created ? "interaction.created"
 					     : "interaction.updated";
+	unsigned nth = s->ended		 ? EVENT_ENDED
+		       : result->created ? EVENT_CREATED
+					 : EVENT_UPDATED;
 	struct buf object = BUF_INIT;
 	if (result->contact_created) {
 		char *contact =
 			card_unnamed_json(&result->contact, &s->remote, TRUST_NETWORK);
-		events_publish(
-			ph->events, ph->tenant, "contact.created", contact, NULL);
+		events_told(ph->events, ph->tenant, &s->stamp, EVENT_CONTACT_CREATED,
+			"contact.created", contact, NULL);
 		xfree(&contact);
 	}
 	put_contact(&object, &s->json, &result->contact);
 	if (s->ended && result->created)
-		events_publish(ph->events, ph->tenant, "interaction.created",
-			buf_str(&object), NULL);
-	events_publish(ph->events, ph->tenant, type, buf_str(&object), NULL);
+		events_told(ph->events, ph->tenant, &s->stamp, EVENT_CREATED,
+			"interaction.created", buf_str(&object), NULL);
+	events_told(
+		ph->events, ph->tenant, &s->stamp, nth, type, buf_str(&object), NULL);
 	buf_fini(&object);
 }
 
@@ -127,6 +135,30 @@ fill_record(struct phone_call *pc, struct call_record *r)
 			card_new_contact_id(ph->tenant, &r->remote, pc->call->at_us);
 }
 
+/* What the saving's transaction writes for webhooks; NULL if nobody wants it. The nil id
+ * stands for the contact that may be made. */
+static const struct interaction_event *
+fill_event(struct saving *s, struct interaction_event *event)
+{
+	struct uuid nil = {{0}};
+	s->stamp = events_stamp(s->phone->events, s->phone->tenant);
+	if (!s->stamp.kept)
+		return NULL;
+	*event = (struct interaction_event){.stamp = s->stamp,
+		.ended = s->ended,
+		.quiet = s->quiet,
+		.object = buf_str(&s->json)};
+	if (s->remote.value[0])
+		event->new_contact = card_unnamed_json(&nil, &s->remote, TRUST_NETWORK);
+	return event;
+}
+
+static void
+free_event(struct interaction_event *event)
+{
+	mem_free((void *)(uintptr_t)event->new_contact);
+}
+
 /* absorbed_by: nil, or the call this one turned out to be part of. */
 static void
 save(struct phone_call *pc, const struct uuid *absorbed_by)
@@ -148,6 +180,9 @@ save(struct phone_call *pc, const struct uuid *absorbed_by)
 	json_out_init(&j, &s->json);
 	call_record_json(&j, NULL, &r, &nobody);
 
+	struct interaction_event event;
+	if (!s->gone)
+		r.in.event = fill_event(s, &event);
 	if (writer_is_full(ph->writer))
 		freeze(ph);
 	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
@@ -155,6 +190,8 @@ save(struct phone_call *pc, const struct uuid *absorbed_by)
 	ph->savings++;
 	pc->savings++;
 	writer_save(ph->writer, &r.in, &checkpoint, on_saved, s);
+	if (r.in.event)
+		free_event(&event);
 	call_record_fini(&r);
 	list_remove(&pc->dirty_link);
 }

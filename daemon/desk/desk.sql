@@ -55,3 +55,7 @@ WHERE tenant_id = $1::int AND agent_id = $2::text AND revoked_at IS NULL
 
 -- name: agent_token_revoke
 SELECT agent_token_revoke($1::int, $2::text, $3::text, $4::text, $5::uuid)
+
+-- name: event_keep
+SELECT events_keep(ARRAY[$1::int], ARRAY[$2::uuid], ARRAY[$3::text], ARRAY[$4::bigint],
+  ARRAY[$5::text], ARRAY[$6::text])

@@ -8,7 +8,6 @@
 #include <desk/events.h>
 
 #include <buf.h>
-#include <clock.h>
 #include <json.h>
 #include <list.h>
 #include <log.h>
@@ -36,6 +35,8 @@ struct events {
 	struct loop_timer *retry;
 	unsigned long long published, dropped;
 	struct log_once dropped_log;
+	const struct events_keeper *keeper; /* or NULL */
+	void *keeper_arg;
 };
 
 static void
@@ -145,13 +146,13 @@ events_free(struct events **esp)
 	mem_free(es);
 }
 
+/* event_body in conf/sql/022-webhooks.sql makes the same text. */
 static struct event *
-new_event(const struct tenant *tenant, const char *type, const char *object,
-	const char *changes)
+new_event(const struct tenant *tenant, const struct event_stamp *stamp, unsigned nth,
+	const char *type, const char *object, const char *changes)
 {
 	char id[UUID_TEXT_LEN];
-	const int64_t now = clock_wall_us();
-	struct uuid uuid = uuid_new(now);
+	struct uuid uuid = event_nth(stamp, nth);
 	struct event *ev = xcalloc(1, sizeof(*ev));
 	struct buf b = BUF_INIT;
 	struct json_out j;
@@ -161,7 +162,7 @@ new_event(const struct tenant *tenant, const char *type, const char *object,
 	json_put_int(&j, "v", 1);
 	json_put_string(&j, "id", uuid_format(id, &uuid));
 	json_put_string(&j, "type", type);
-	json_put_time(&j, "at", now);
+	json_put_time(&j, "at", stamp->at_us);
 	json_put_string(&j, "tenant", tenant->name);
 	json_put_raw(&j, "object", object);
 	json_put_raw(&j, "changes", changes ? changes : "{}");
@@ -172,11 +173,9 @@ new_event(const struct tenant *tenant, const char *type, const char *object,
 	return ev;
 }
 
-void
-events_publish(struct events *es, const struct tenant *tenant, const char *type,
-	const char *object, const char *changes)
+static void
+publish(struct events *es, struct event *ev)
 {
-	struct event *ev = new_event(tenant, type, object, changes);
 	if (es->n_waiting >= WAITING_MAX)
 		drop_oldest(es);
 	ev->events = es;
@@ -184,6 +183,64 @@ events_publish(struct events *es, const struct tenant *tenant, const char *type,
 	list_append(&es->waiting, &ev->link);
 	es->n_waiting++;
 	pump(es);
+}
+
+static bool
+is_wanted(const struct events *es, const struct tenant *tenant, const char *type)
+{
+	return es->keeper && es->keeper->wants(es->keeper_arg, tenant, type);
+}
+
+struct event_stamp
+events_stamp(const struct events *es, const struct tenant *tenant)
+{
+	return event_stamp_new(is_wanted(es, tenant, NULL));
+}
+
+void
+events_keep(struct pg_unit *u, const struct tenant *tenant,
+	const struct event_stamp *stamp, unsigned nth, const char *type,
+	const char *object, const char *changes)
+{
+	struct uuid id = event_nth(stamp, nth);
+
+	if (!stamp->kept)
+		return;
+	pg_add(u, "event_keep");
+	pg_param_int(u, tenant->id);
+	pg_param_uuid(u, &id);
+	pg_param_text(u, type);
+	pg_param_int(u, stamp->at_us);
+	pg_param_text(u, object);
+	pg_param_text(u, changes);
+}
+
+void
+events_told(struct events *es, const struct tenant *tenant,
+	const struct event_stamp *stamp, unsigned nth, const char *type,
+	const char *object, const char *changes)
+{
+	publish(es, new_event(tenant, stamp, nth, type, object, changes));
+	if (stamp->kept && es->keeper)
+		es->keeper->kept(es->keeper_arg, tenant, type);
+}
+
+void
+events_publish(struct events *es, const struct tenant *tenant, const char *type,
+	const char *object, const char *changes)
+{
+	struct event_stamp stamp = event_stamp_new(is_wanted(es, tenant, type));
+
+	publish(es, new_event(tenant, &stamp, 0, type, object, changes));
+	if (stamp.kept)
+		es->keeper->keep(es->keeper_arg, tenant, &stamp, type, object, changes);
+}
+
+void
+events_set_keeper(struct events *es, const struct events_keeper *keeper, void *arg)
+{
+	es->keeper = keeper;
+	es->keeper_arg = arg;
 }
 
 unsigned long long

@@ -109,6 +109,7 @@ contact_create(struct store *store, const struct actor *actor, const json_t *bod
 	pg_param_bool(u, b.shared);
 	store_param_fields(u, body);
 	store_param_idempotency(u, idem);
+	event_param(u, actor->event);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created, store_ask_new(store, cb, arg));
 	contact_body_fini(&b);
 }
@@ -135,6 +136,8 @@ contact_patch(struct store *store, const struct actor *actor, const struct uuid 
 	store_param_json(u, b.remove);
 	pg_param_bool(u, b.shared);
 	store_param_fields(u, body);
+	event_param(u, actor->event);
+	store_param_json(u, actor->event && actor->event->kept ? body : NULL);
 	pg_submit(&u, STORE_DEADLINE_MS, on_patched, store_ask_new(store, cb, arg));
 	contact_body_fini(&b);
 }

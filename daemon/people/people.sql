@@ -5,12 +5,14 @@
 SELECT audit_add($1::int, $2::text, $3::text, $4::text, $5::text, $6::text, '{}')
 
 -- name: contact_create
-SELECT state, status, json
+SELECT state, status, json, contact_events($1::int, $14::uuid, $15::bigint, state,
+	'contact.created', json, '{}')
 FROM contact_create($1::int, $2::text, $3::text, $4::uuid, $5::jsonb, $6::jsonb, $7::bool,
 	$8::text[], $9::text, $10::text, $11::text, $12::text, decode($13::text, 'hex'))
 
 -- name: contact_patch
-SELECT state, json
+SELECT state, json, contact_events($1::int, $10::uuid, $11::bigint, state,
+	'contact.updated', json, $12::text)
 FROM contact_patch($1::int, $2::text, $3::text, $4::uuid, $5::jsonb, $6::jsonb, $7::jsonb,
 	$8::bool, $9::text[])
 

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <loop.h>
 #include <map.h>
+#include <people/event.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uuid.h>
@@ -41,6 +42,9 @@ struct actor {
 	const struct tenant *tenant;
 	const char *name; /* "key:crm", "agent:1001", "uid:0", "daemon" */
 	const char *role; /* contract.md's words */
+	/* Under which the change is told of; NULL: its event, if any, is not kept with
+	 * it. */
+	const struct event_stamp *event;
 };
 
 enum store_status {

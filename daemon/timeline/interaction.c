@@ -176,5 +176,6 @@ interaction_create(struct store *store, const struct actor *actor, const json_t 
 	store_param_json(u, h.variables);
 	store_param_fields(u, body);
 	store_param_idempotency(u, idem);
+	event_param(u, actor->event);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created, store_ask_new(store, cb, arg));
 }

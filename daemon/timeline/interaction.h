@@ -13,6 +13,16 @@ struct interaction_leg {
 	int64_t at_us, answered_us, ended_us;		       /* 0 = null */
 };
 
+/* What is told when a saving is committed, for webhooks. interaction.created, .updated
+ * or .ended, and contact.created if a contact was made for it. */
+struct interaction_event {
+	struct event_stamp stamp;
+	bool ended;		 /* this saving is its end */
+	bool quiet;		 /* replayed: only what turns out to be new is told */
+	const char *object;	 /* the interaction's JSON with "contact":null */
+	const char *new_contact; /* a contact's JSON with the nil id; or NULL */
+};
+
 /* One entry to be saved; strings borrowed until return. Saving the same id again
  * replaces what the first saving wrote (a call's beginning, then its end). */
 struct interaction {
@@ -45,6 +55,7 @@ struct interaction {
 	struct uuid
 		absorbed_by; /* not nil: this entry turned out to be part of that one;
 	                            it is deleted, with its legs */
+	const struct interaction_event *event; /* NULL: nobody wants to be told */
 };
 
 /* STORE_OK with the interaction's JSON (with legs, body, history). */

@@ -13,6 +13,21 @@ FROM interactions_save($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::text[]
 	$41::int[], $42::text[], $43::bigint[])
 ORDER BY unit
 
+-- name: interactions_save_told
+-- The same with the events of the savings, which webhooks want; see 022-webhooks.sql.
+SELECT created, contact, contact_created
+FROM interactions_save_told($1::int[], $2::uuid[], $3::uuid[], $4::text[], $5::text[],
+	$6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::text[],
+	$13::bool[], $14::text[], $15::bool[], $16::int[], $17::text[], $18::bigint[],
+	$19::bigint[], $20::bigint[], $21::text[], $22::text[], $23::text[], $24::text[],
+	$25::bigint[], $26::bigint[], $27::bigint[], $28::uuid[], $29::bool[], $30::uuid[],
+	$31::int[], $32::uuid[], $33::text[], $34::text[], $35::text[], $36::text[],
+	$37::text[], $38::bigint[], $39::bigint[], $40::bigint[],
+	$41::int[], $42::text[], $43::bigint[],
+	$44::int[], $45::bool[], $46::uuid[], $47::bigint[], $48::bool[], $49::bool[],
+	$50::text[], $51::text[])
+ORDER BY unit
+
 -- name: checkpoints_save
 SELECT checkpoints_save($1::int[], $2::text[], $3::bigint[])
 
@@ -96,7 +111,9 @@ SELECT interaction_full_json(i) FROM interaction i
 WHERE tenant_id = $1::int AND id = $2::uuid
 
 -- name: interaction_create
-SELECT state, status, json
+SELECT state, status, json, CASE WHEN state = 'created' AND $18::uuid IS NOT NULL THEN
+	events_keep(ARRAY[$1::int], ARRAY[$18::uuid], ARRAY['interaction.created'],
+		ARRAY[$19::bigint], ARRAY[json], ARRAY['{}']) END
 FROM interaction_create($1::int, $2::text, $3::text, $4::uuid, $5::uuid, $6::text, $7::text,
 	$8::bigint, $9::text, $10::text, $11::jsonb, $12::text[],
 	$13::text, $14::text, $15::text, $16::text, decode($17::text, 'hex'))

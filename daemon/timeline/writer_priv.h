@@ -16,6 +16,8 @@ struct writer_unit {
 	bool has_interaction;	      /* false: a checkpoint alone */
 	struct checkpoint checkpoint; /* channel NULL = none */
 	const struct tenant *tenant;
+	struct interaction_event event; /* in.event, which is NULL or points here */
+	char *event_object, *event_contact;
 	struct uuid quarantine; /* not nil: a retry of that row */
 	write_done_fn *done;
 	void *arg;

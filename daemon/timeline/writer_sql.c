@@ -145,6 +145,13 @@ interaction_copy(struct writer_unit *u, const struct interaction *in)
 		at = texts_copy(at, &legs[i], leg_fields, leg_n_fields);
 	}
 	u->in.legs = legs;
+	if (in->event) {
+		u->event = *in->event;
+		u->event.object = u->event_object = xstrdup(in->event->object);
+		u->event.new_contact = u->event_contact =
+			xstrdup(in->event->new_contact);
+		u->in.event = &u->event;
+	}
 	return at;
 }
 
@@ -188,6 +195,8 @@ writer_unit_free(struct writer_unit *u)
 {
 	list_for_each_safe (&u->older, it)
 		writer_unit_free(LIST_ENTRY(it, struct writer_unit, link));
+	xfree(&u->event_object);
+	xfree(&u->event_contact);
 	xfree(&u);
 }
 
@@ -287,10 +296,74 @@ add_checkpoint(struct pg_unit *q, const struct writer_unit *u, int column)
 	for_each_unit(&u->older, old) add_checkpoint(q, old, column);
 }
 
+/* --- events --- */
+
+/* The parameters e_* of interactions_save_told. */
+enum event_column {
+	EVENT_UNIT,
+	EVENT_FIRST,
+	EVENT_ID,
+	EVENT_AT,
+	EVENT_ENDED,
+	EVENT_QUIET,
+	EVENT_OBJECT,
+	EVENT_CONTACT,
+	EVENT_COLUMNS,
+};
+
+static void
+add_event(struct pg_unit *q, const struct interaction_event *e, int64_t unit,
+	bool first, enum event_column column)
+{
+	if (!e)
+		return;
+	switch (column) {
+	case EVENT_UNIT: pg_array_add_int(q, unit); break;
+	case EVENT_FIRST: pg_array_add_bool(q, first); break;
+	case EVENT_ID: pg_array_add_uuid(q, &e->stamp.id); break;
+	case EVENT_AT: pg_array_add_int(q, e->stamp.at_us); break;
+	case EVENT_ENDED: pg_array_add_bool(q, e->ended); break;
+	case EVENT_QUIET: pg_array_add_bool(q, e->quiet); break;
+	case EVENT_OBJECT: pg_array_add(q, e->object); break;
+	case EVENT_CONTACT: pg_array_add(q, e->new_contact); break;
+	case EVENT_COLUMNS: break;
+	}
+}
+
+/* In the order the savings were given, as their callbacks come. */
+static void
+add_unit_events(struct pg_unit *q, const struct writer_unit *u, int64_t n,
+	enum event_column column)
+{
+	for_each_unit(&u->older, old)
+		add_event(q, old->in.event, n, &old->link == u->older.next, column);
+	add_event(q, u->in.event, n, list_is_empty(&u->older), column);
+}
+
+static void
+add_events(struct pg_unit *q, const struct list *units, enum event_column column)
+{
+	int64_t n = 0;
+
+	pg_array_begin(q);
+	for_each_unit(units, u) if (u->has_interaction)
+		add_unit_events(q, u, ++n, column);
+	pg_array_end(q);
+}
+
+static bool
+has_events(const struct list *units)
+{
+	for_each_unit(units, u) if (u->in.event || has_events(&u->older)) return true;
+	return false;
+}
+
 void
 writer_sql_save(struct pg_unit *q, const struct list *units)
 {
-	pg_add(q, "interactions_save");
+	bool told = has_events(units);
+
+	pg_add(q, told ? "interactions_save_told" : "interactions_save");
 	add_interactions(q, units);
 	add_legs(q, units);
 	for (int column = 0; column < 3; column++) {
@@ -298,6 +371,8 @@ writer_sql_save(struct pg_unit *q, const struct list *units)
 		for_each_unit(units, u) add_checkpoint(q, u, column);
 		pg_array_end(q);
 	}
+	for (int column = 0; told && column < EVENT_COLUMNS; column++)
+		add_events(q, units, (enum event_column)column);
 }
 
 void

@@ -13,7 +13,7 @@
 
 static struct store_env env;
 static struct store_got got;
-static struct actor staff = {NULL, "key:crm", "admin"};
+static struct actor staff = {NULL, "key:crm", "admin", NULL};
 
 static enum store_status
 create_with(const char *json, const struct idempotency *idem)

@@ -17,7 +17,7 @@
 
 static struct store_env env;
 static struct store_got got;
-static struct actor staff = {NULL, "key:crm", "admin"};
+static struct actor staff = {NULL, "key:crm", "admin", NULL};
 static struct uuid contact;
 static char contact_text[UUID_TEXT_LEN];
 
