@@ -326,11 +326,20 @@ enum device_state {
 #undef D
 };
 
+/* A list of all members begins, and ends: after a MEMBERS_END whoever was not listed is
+ * no member any more, and with device_said the list of devices was whole too. If no list
+ * could be had, MEMBERS_FAILED ends it. Marks name no interface. */
+enum member_mark { MEMBER_SAID, MEMBERS_BEGIN, MEMBERS_END, MEMBERS_FAILED };
+
 /* What a phone system says about a queue member or an agent's phone. Not an event of a
  * call: it goes to the agents' states and is not spooled, as a snapshot tells it again.
  * Borrowed until return. */
 struct member_event {
+	enum member_mark mark;
 	const char *interface; /* "PJSIP/1001": the phone, or the member's interface */
+	/* What the queue calls the member, and channel_pause must name, if that is not the
+	 * phone: "Local/1001@agents/n"; else NULL. */
+	const char *member;
 	const char *presence;  /* "1001@pbx.test", or NULL */
 	const char *queue;     /* NULL: not about one queue */
 	int paused;	       /* 1, 0; -1 = not said */
@@ -338,12 +347,17 @@ struct member_event {
 	bool removed;	       /* no longer a member of queue */
 	bool device_said;      /* device is said */
 	enum device_state device;
-	bool snapshot; /* an item of a list: how it is, not a change made now */
+	bool snapshot; /* how it is (an item of a list), not a change made now */
 	int64_t at_us; /* wall time of the change; 0 = now */
+	/* When it was paused last, if the phone system says; 0 = not said, or never since
+	 * it became a member. */
+	int64_t last_pause_us;
 };
 void channel_member_event(struct channel *, const struct member_event *);
 
 /* `endpoint` is one of the channel's trunks. */
 bool phone_conf_is_trunk(const struct phone_conf *, const char *endpoint);
+/* The agent's id that `agents` finds in it, prefix included, or NULL; caller frees. */
+char *phone_conf_agent(const struct phone_conf *, const char *endpoint);
 
 #endif

@@ -12,7 +12,6 @@
 #include <mem.h>
 #include <str.h>
 
-#include <stdlib.h>
 #include <string.h>
 
 #define INDEX_SIZE 256
@@ -663,20 +662,11 @@ ami_events_reset(struct ami_events *e)
 	e->fields.used = 0;
 }
 
-/* `timestampevents = yes` puts "Timestamp: seconds.microseconds" into every event. */
-static int64_t
-timestamp_us(const struct ami_message *m, int64_t otherwise_us)
+struct ami_fields *
+ami_events_fields(struct ami_events *e)
 {
-	const char *s = ami_get(m, "Timestamp");
-	char *end;
-	double seconds;
-
-	if (!s || *s < '0' || *s > '9')
-		return otherwise_us;
-	seconds = strtod(s, &end);
-	if (*end || seconds < 1e8 || seconds > 1e11)
-		return otherwise_us;
-	return (int64_t)(seconds * 1e6 + 0.5);
+	e->fields.used = 0;
+	return &e->fields;
 }
 
 bool
@@ -695,7 +685,7 @@ ami_events_translate(struct ami_events *e, const struct ami_message *m, int64_t 
 	e->fields.used = 0;
 	if (!kind->translate(&e->fields, m, &ev))
 		return false;
-	ev.at_us = timestamp_us(m, at_us);
+	ev.at_us = ami_timestamp_us(m, at_us);
 	fn(arg, &ev);
 	return true;
 }

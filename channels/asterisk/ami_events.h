@@ -21,4 +21,8 @@ void ami_events_reset(struct ami_events *);
 bool ami_events_translate(struct ami_events *, const struct ami_message *,
 	int64_t at_us, ami_call_event_fn *, void *arg);
 
+/* The same room for what is no event of a call (ami_members.h), emptied. */
+struct ami_fields;
+struct ami_fields *ami_events_fields(struct ami_events *);
+
 #endif

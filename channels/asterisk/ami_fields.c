@@ -10,6 +10,7 @@
 
 #include <str.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- Text ------------------------------------------------------------------ */
@@ -112,6 +113,22 @@ ami_int(const char *s)
 		return 0;
 	str_copy(digits, len + 1, s);
 	return str_int(digits, 0, INT32_MAX, &v) ? (int)v : 0;
+}
+
+/* `timestampevents = yes` puts "Timestamp: seconds.microseconds" into every event. */
+int64_t
+ami_timestamp_us(const struct ami_message *m, int64_t otherwise_us)
+{
+	const char *s = ami_get(m, "Timestamp");
+	char *end;
+	double seconds;
+
+	if (!s || *s < '0' || *s > '9')
+		return otherwise_us;
+	seconds = strtod(s, &end);
+	if (*end || seconds < 1e8 || seconds > 1e11)
+		return otherwise_us;
+	return (int64_t)(seconds * 1e6 + 0.5);
 }
 
 /* ---- Channels in a message ------------------------------------------------- */

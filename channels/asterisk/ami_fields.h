@@ -1,5 +1,5 @@
 /* ami_fields.h - the lines of an AMI message as fields of a call event. For
- * ami_events.c.
+ * ami_events.c and ami_members.c.
  *
  * Text points into the message, or into an arena where it had to be changed; both live
  * until the event has been handed on. */
@@ -33,6 +33,9 @@ const char *ami_unescaped(struct ami_fields *, const char *s);
 const char *ami_endpoint(struct ami_fields *, const char *channel_name);
 /* The decimal number s begins with, or 0. */
 int ami_int(const char *s);
+
+/* The message's own Timestamp in microseconds, or the other one if it has none. */
+int64_t ami_timestamp_us(const struct ami_message *, int64_t otherwise_us);
 
 /* The event's own channel (keys without prefix), with its variables. False if the
  * message names none. */

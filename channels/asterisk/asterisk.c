@@ -178,4 +178,5 @@ const struct channel_ops asterisk_channel = {
 	.close = asterisk_close,
 	.resync = asterisk_resync,
 	.status = asterisk_status,
+	.pause = asterisk_pause,
 };

@@ -1,9 +1,10 @@
 /* asterisk.h - the driver's own header: one connection to one Asterisk's manager port.
  *
- * Four files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
+ * Several files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
  * status), asterisk_session.c (connection, login, keepalive, reconnect),
- * asterisk_action.c (actions and their answers) and asterisk_resync.c (snapshots).
- * Bytes become messages in ami.c, and messages become call events in ami_events.c. */
+ * asterisk_action.c (actions and their answers), asterisk_resync.c (snapshots) and
+ * asterisk_pause.c. Bytes become messages in ami.c, and messages become call events in
+ * ami_events.c, member events in ami_members.c. */
 #ifndef INTERACTD_ASTERISK_ASTERISK_H
 #define INTERACTD_ASTERISK_ASTERISK_H
 
@@ -54,6 +55,7 @@ enum {
 	ASTERISK_LIST_CHANNELS,
 	ASTERISK_LIST_QUEUES,
 	ASTERISK_LIST_PARKED,
+	ASTERISK_LIST_DEVICES,
 	ASTERISK_LISTS
 };
 
@@ -116,6 +118,7 @@ struct asterisk {
 	int64_t pinged_us; /* monotonic: the last Ping sent */
 
 	struct asterisk_resync resync;
+	struct list pauses; /* struct asterisk_pause: asked, not answered */
 };
 
 /* "host", "host:port", "[v6]", "v6" or "unix:PATH", as an address for stream.h with the
@@ -183,5 +186,11 @@ void
 asterisk_resync_event(struct asterisk *, const struct ami_message *, const char *event);
 void asterisk_resync_abort(struct asterisk *); /* the connection ended */
 void asterisk_resync_fini(struct asterisk *);
+
+/* ---- asterisk_pause.c ---------------------------------------------------- */
+
+/* channel_ops.pause */
+int asterisk_pause(struct channel *, const struct channel_pause *,
+	channel_done_fn *done, void *arg, struct err *);
 
 #endif

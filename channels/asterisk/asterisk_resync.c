@@ -1,10 +1,10 @@
 /* asterisk_resync.c - snapshots: what Asterisk says is there now.
  *
- * Three lists are asked for at once: channels, queues (for who waits), parked calls.
- * Their items come through ami_events like any event, among live ones; here they are
- * only counted and bracketed. SNAPSHOT_END closes whatever was not listed, so it is
- * given only if the list of channels is known to be whole: "Complete" came, and as many
- * items as it says. The other two only add detail; a user who may not ask for them, or
+ * Four lists are asked for at once: channels, queues (who waits, and their members),
+ * parked calls, phones. Their items are translated like any event, among live ones; here
+ * they are only counted and bracketed. SNAPSHOT_END closes whatever was not listed, so it
+ * is given only if the list of channels is known to be whole: "Complete" came, and as
+ * many items as it says. The others only add detail; a user who may not ask for them, or
  * an Asterisk without queues, costs nothing but that. */
 #include "asterisk.h"
 
@@ -26,6 +26,10 @@ static const struct list_def list_defs[ASTERISK_LISTS] = {
 		LOG_LVL_INFO,
 		"of callers already waiting, the place in the queue is "
 		"not known"},
+	[ASTERISK_LIST_DEVICES] = {"DeviceStateList", "DeviceStateChange",
+		"DeviceStateListComplete", LOG_LVL_INFO,
+		"of phones that are no queue members, whether they can be reached is "
+		"known from their next change on"},
 	[ASTERISK_LIST_PARKED] = {"ParkedCalls", "ParkedCall", "ParkedCallsComplete",
 		LOG_LVL_INFO, "calls already parked look like calls on hold"},
 };
@@ -37,6 +41,22 @@ lists_running(const struct asterisk_resync *r)
 		if (r->lists[i].state == ASTERISK_LIST_ASKED)
 			return true;
 	return false;
+}
+
+static bool
+list_is_done(const struct asterisk_resync *r, size_t i)
+{
+	return r->lists[i].state == ASTERISK_LIST_DONE;
+}
+
+static void
+members_mark(struct asterisk *a, enum member_mark mark)
+{
+	struct member_event ev = {.mark = mark,
+		.paused = -1,
+		.device_said = list_is_done(&a->resync, ASTERISK_LIST_DEVICES)};
+
+	channel_member_event(a->channel, &ev);
 }
 
 static void
@@ -56,6 +76,8 @@ resync_end(struct asterisk *a)
 	} else {
 		channel_count(a->channel, "snapshots_incomplete", 1);
 	}
+	members_mark(a,
+		list_is_done(r, ASTERISK_LIST_QUEUES) ? MEMBERS_END : MEMBERS_FAILED);
 	log_debug(channel_who(a->channel), "snapshot %s, %u channels",
 		r->complete ? "complete" : "incomplete", r->channels);
 	if (r->again)
@@ -170,6 +192,7 @@ asterisk_resync_start(struct asterisk *a)
 	r->running = true;
 	r->again = false;
 	asterisk_emit(a, CALL_SNAPSHOT_BEGIN);
+	members_mark(a, MEMBERS_BEGIN);
 	for (size_t i = 0; i < ASTERISK_LISTS; i++) {
 		struct asterisk_list *l = &r->lists[i];
 		l->items = 0;

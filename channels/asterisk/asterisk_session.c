@@ -13,6 +13,7 @@
  *
  * Nothing here may wait: Asterisk cuts off a client that does not read. */
 #include "asterisk.h"
+#include "ami_members.h"
 
 #include <clock.h>
 #include <mem.h>
@@ -190,21 +191,6 @@ on_pong(struct asterisk *a, uint64_t id, const struct ami_message *answer)
 
 /* ---- Messages ------------------------------------------------------------ */
 
-/* What a later use will want to know of; the rest of what calls do not need is counted
- * in one. */
-static const char *
-counter_of_ignored(const char *event)
-{
-	static const char *const names[] = {"QueueMemberAdded", "QueueMemberPause",
-		"QueueMemberPenalty", "QueueMemberRemoved", "QueueMemberRinginuse",
-		"QueueMemberStatus", "DeviceStateChange", "AgentLogin", "AgentLogoff"};
-
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		if (str_ieq(event, names[i]))
-			return names[i];
-	return "ignored";
-}
-
 static void
 on_call_event(void *arg, const struct call_event *ev)
 {
@@ -214,12 +200,35 @@ on_call_event(void *arg, const struct call_event *ev)
 }
 
 static void
+on_member_event(void *arg, const struct member_event *ev)
+{
+	struct asterisk *a = arg;
+
+	channel_member_event(a->channel, ev);
+}
+
+/* What neither calls nor agents' states need is counted in one. */
+static void
+translate(struct asterisk *a, const struct ami_message *m)
+{
+	int64_t now = clock_wall_us();
+
+	if (ami_events_translate(a->events, m, now, on_call_event, a))
+		return;
+	channel_count(a->channel,
+		ami_members_translate(
+			ami_events_fields(a->events), m, now, on_member_event, a)
+			? "members"
+			: "ignored",
+		1);
+}
+
+static void
 on_event(struct asterisk *a, const struct ami_message *m, const char *event)
 {
 	if (!asterisk_is_logged_in(a) && !asterisk_login_by_event(a))
 		return;
-	if (!ami_events_translate(a->events, m, clock_wall_us(), on_call_event, a))
-		channel_count(a->channel, counter_of_ignored(event), 1);
+	translate(a, m);
 	if (str_ieq(event, "FullyBooted"))
 		asterisk_login_booted(a, m);
 	else if (str_ieq(event, "Shutdown"))
@@ -409,6 +418,7 @@ asterisk_session_init(struct asterisk *a)
 	a->timer = loop_timer_new(loop, on_timer, a);
 	a->ping_timer = loop_timer_new(loop, ping, a);
 	asterisk_actions_init(a);
+	list_init(&a->pauses);
 }
 
 void

@@ -17,6 +17,9 @@
 #define PROTOCOL "interactd.v1"
 
 struct agent_stream {
+	struct app *app;
+	const struct tenant *tenant;
+	char session[65]; /* the agent whose own session it is; "" = somebody watches */
 	struct http_stream *http;
 	struct pop_feed *feed;
 	struct stream_guard *guard;
@@ -35,6 +38,8 @@ static void
 on_close(void *arg)
 {
 	struct agent_stream *s = arg;
+	if (s->session[0])
+		agent_states_session(s->app->states, s->tenant, s->session, -1);
 	pop_feed_close(&s->feed);
 	stream_guard_free(&s->guard);
 	mem_free(s);
@@ -99,12 +104,17 @@ route_agent_stream(struct http_request *r, void *arg)
 	}
 	str_copy(hash, sizeof(hash), caller_of(r)->hash);
 	struct agent_stream *s = xcalloc(1, sizeof(*s));
+	s->app = app;
+	s->tenant = tenant;
+	str_copy(s->session, sizeof(s->session), caller_of(r)->agent);
 	s->http = websocket ? http_websocket(r, choose_protocol(r), &callbacks, s)
 			    : http_sse(r, &callbacks, s);
 	if (!s->http) {
 		mem_free(s);
 		return;
 	}
+	if (s->session[0])
+		agent_states_session(app->states, tenant, s->session, 1);
 	s->guard = stream_guard_new(app, s->http, hash);
 	s->feed = pop_feed_open(app->pops, tenant, agent, after, on_pop, s);
 }

@@ -41,6 +41,8 @@ static const struct route routes[] = {
 	{"POST /v1/agents", ROLES_LEAD, true, route_agent_create},
 	{"GET /v1/agents/{}", ROLES_ALL, true, route_agent_get},
 	{"PATCH /v1/agents/{}", ROLES_LEAD, true, route_agent_patch},
+	{"GET /v1/agents/{}/state", ROLES_ALL, false, route_agent_state_get},
+	{"PUT /v1/agents/{}/state", ROLES_WRITE, false, route_agent_state_put},
 	{"GET /v1/agents/{}/pops", ROLES_ALL, false, route_agent_pops},
 	{"GET /v1/agents/{}/stream", ROLES_ALL, false, route_agent_stream},
 	{"GET /v1/pops/stream", ROLES_ALL & ~ROLE_AGENT, false, route_pop_stream},

@@ -23,6 +23,7 @@
 
 #define CLOSE_CHANNELS_MS 2500
 #define CLOSE_WRITER_MS	  5000
+#define SAVE_STATES_MS	  2000
 
 struct phone *
 app_phone(const struct channel *ch)
@@ -87,6 +88,20 @@ on_call_event(void *arg, struct channel *ch, const struct call_event *ev)
 	(void)arg;
 	if (app_phone(ch))
 		phone_event(app_phone(ch), ev);
+}
+
+static void
+on_member_event(void *arg, struct channel *ch, const struct member_event *ev)
+{
+	struct app *app = arg;
+	agent_states_member_event(app->states, ch, ev);
+}
+
+static void
+on_channel_state(void *arg, struct channel *ch, bool up)
+{
+	struct app *app = arg;
+	agent_states_channel(app->states, ch, up);
 }
 
 /* ---- Rooms ------------------------------------------------------------------------
@@ -177,6 +192,13 @@ open_desk(struct app *app)
 	};
 	app->events = events_new(app->loop, app->redis);
 	app->agents = agents_new(&app->store);
+	struct agent_states_opts states = {
+		.store = &app->store,
+		.agents = app->agents,
+		.events = app->events,
+		.wrapup_ms = (unsigned)s->wrapup_ms,
+	};
+	app->states = agent_states_new(&states);
 	app->tokens = agent_tokens_new(&app->store, app->redis);
 	app->pops = pops_new(&app->store, app->redis, &opts);
 }
@@ -186,7 +208,12 @@ open_rooms(struct app *app, struct err *err)
 {
 	const struct postgresql_settings *pg = conf_values(app->conf, "postgresql");
 	const struct writer_opts writer = {.deadline_ms = 30000};
-	const struct channel_sink sink = {.call_event = on_call_event, .arg = app};
+	const struct channel_sink sink = {
+		.call_event = on_call_event,
+		.member_event = on_member_event,
+		.state = on_channel_state,
+		.arg = app,
+	};
 	if (open_http(app, err) < 0)
 		return -1;
 	app->store.loop = app->loop;
@@ -210,6 +237,7 @@ on_channel_closed(void *arg)
 }
 
 struct closing {
+	struct app *app;
 	struct phone **phones;
 	size_t n, open;
 };
@@ -220,6 +248,7 @@ close_channel(void *arg, struct channel *ch)
 	struct closing *c = arg;
 	c->phones[c->n++] = app_phone(ch);
 	channel_set_user(ch, NULL);
+	agent_states_forget_channel(c->app->states, ch);
 	c->open++;
 	channel_core_close(ch, on_channel_closed, &c->open);
 }
@@ -227,7 +256,7 @@ close_channel(void *arg, struct channel *ch)
 static void
 close_channels(struct app *app)
 {
-	struct closing c = {0};
+	struct closing c = {.app = app};
 	c.phones = xcalloc(channel_core_count(app->channels) + 1, sizeof(*c.phones));
 	channel_core_each(app->channels, close_channel, &c);
 	int64_t until = clock_mono_us() + CLOSE_CHANNELS_MS * INT64_C(1000);
@@ -236,6 +265,16 @@ close_channels(struct app *app)
 	for (size_t i = 0; i < c.n; i++)
 		phone_close(&c.phones[i]);
 	xfree(&c.phones);
+}
+
+/* What was chosen a moment ago is known to the next daemon, if the database is there. */
+static void
+save_states(struct app *app)
+{
+	int64_t until = clock_mono_us() + SAVE_STATES_MS * INT64_C(1000);
+	while (app->states && !agent_states_is_saved(app->states) && !app->store.held &&
+		pg_is_up(app->store.writes) && clock_mono_us() < until)
+		loop_run_once(app->loop, 20);
 }
 
 /* Good for what open_rooms left half-built. The loop still runs in some of these, and
@@ -250,6 +289,7 @@ close_rooms(struct app *app)
 		close_channels(app);
 	if (app->writer)
 		writer_close(&app->writer, CLOSE_WRITER_MS);
+	save_states(app);
 	lease_close(&app->lease);
 	http_close(&app->http);
 	api_free(&app->api);
@@ -257,6 +297,7 @@ close_rooms(struct app *app)
 		channel_core_free(&app->channels);
 	pops_free(&app->pops);
 	agent_tokens_free(&app->tokens);
+	agent_states_free(&app->states);
 	agents_free(&app->agents);
 	events_free(&app->events);
 	redis_close(&app->redis);

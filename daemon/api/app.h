@@ -5,6 +5,7 @@
 #include <base/settings.h>
 #include <calls/phone.h>
 #include <desk/agent.h>
+#include <desk/agent_states.h>
 #include <desk/agent_token.h>
 #include <desk/events.h>
 #include <desk/pop.h>
@@ -42,6 +43,7 @@ struct app {
 	struct redis *redis;
 	struct events *events;
 	struct agents *agents;
+	struct agent_states *states;
 	struct agent_tokens *tokens;
 	struct key_cache *keys; /* api/caller.h */
 	struct metrics *metrics;

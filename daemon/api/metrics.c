@@ -160,6 +160,17 @@ write_pops(struct buf *b, struct app *app)
 }
 
 static void
+write_agents(struct buf *b, struct app *app)
+{
+	unsigned long counts[AGENT_MODE_COUNT];
+	agent_states_count(app->states, counts);
+	head(b, "agents", "gauge", "Agents, by their state.");
+	for (int i = 0; i < AGENT_MODE_COUNT; i++)
+		buf_printf(b, "interactd_agents{state=\"%s\"} %lu\n",
+			agent_mode_text((enum agent_mode)i), counts[i]);
+}
+
+static void
 write_store(struct buf *b, struct app *app)
 {
 	struct writer_stats w;
@@ -288,6 +299,7 @@ metrics_write(struct buf *b, struct app *app)
 		(double)app->started_us / 1e6);
 	write_http(b, app);
 	write_pops(b, app);
+	write_agents(b, app);
 	write_store(b, app);
 	write_channels(b, app);
 }

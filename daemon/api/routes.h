@@ -12,7 +12,8 @@
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \
-	H(route_agent_patch) H(route_agent_pops) H(route_agent_stream) \
+	H(route_agent_patch) H(route_agent_state_get) \
+	H(route_agent_state_put) H(route_agent_pops) H(route_agent_stream) \
 	H(route_pop_stream) H(route_token_create) H(route_token_list) \
 	H(route_token_revoke) H(route_ticket_create) H(route_key_create) \
 	H(route_key_list) H(route_key_revoke) H(route_audit) \

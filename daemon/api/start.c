@@ -1,6 +1,7 @@
 /* start.c - from nothing to running.
  *
- *	prepared (a thread) -> agents -> lease -> live     the database's side
+ *	prepared (a thread) -> agents -> lease -> agents' states -> live
+ *		the database's side
  *	intake: channels begin, each replaying its spool first
  *
  * With PostgreSQL there, intake begins with the lease, from the checkpoints. If it is not
@@ -73,6 +74,7 @@ begin_phone(struct app *app, const struct conf_section *s, const uint64_t *check
 		.pops = app->pops,
 		.events = app->events,
 		.agents = app->agents,
+		.states = app->states,
 		.spool = {dir, s->name, 8 * 1024 * 1024, daemon->spool_max, true},
 		.checkpoint = checkpoint ? *checkpoint : PHONE_CHECKPOINT_UNKNOWN,
 	};
@@ -239,6 +241,15 @@ on_live_due(void *arg)
 /* ---- Database, lease --------------------------------------------------------------
  */
 
+/* Not before the lease is ours: another daemon may still write them. */
+static void
+on_states_loaded(void *arg)
+{
+	struct start *st = arg;
+	if (st->app->stage == APP_STARTING)
+		on_live_due(st);
+}
+
 static void
 on_lease_taken(void *arg, int64_t fence)
 {
@@ -249,7 +260,7 @@ on_lease_taken(void *arg, int64_t fence)
 	loop_timer_stop(st->lease_wait);
 	begin_intake(st, st->spools);
 	if (st->app->stage == APP_STARTING)
-		on_live_due(st);
+		agent_states_load(st->app->states, on_states_loaded, st);
 }
 
 static void

@@ -74,6 +74,7 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	ph->pops = opts->pops;
 	ph->events = opts->events;
 	ph->agents = opts->agents;
+	ph->states = opts->states;
 	ph->spool = spool;
 	ph->opened_seq = held.last_seq + 1;
 	ph->last_seq = ph->sent_checkpoint = ph->flushed =

@@ -12,6 +12,7 @@
 
 #include <channel.h>
 #include <desk/agent.h>
+#include <desk/agent_states.h>
 #include <desk/events.h>
 #include <desk/pop.h>
 #include <io/spool.h>
@@ -30,6 +31,7 @@ struct phone_opts {
 	struct pops *pops;
 	struct events *events;
 	struct agents *agents;
+	struct agent_states *states; /* NULL: nobody wants to know */
 	struct spool_opts spool;
 	uint64_t checkpoint; /* as loaded from the database, or: */
 };

@@ -366,12 +366,25 @@ fill_pop(struct pop_info *info, const struct call *c, const struct call_leg *leg
 		info->waited_ms = 0;
 }
 
+/* Who talks is busy, beside whatever their state is. */
+static void
+note_talk(struct phone *ph, const struct call_leg *leg)
+{
+	if (!ph->states || !leg->agent)
+		return;
+	if (leg->state == LEG_ENDED)
+		agent_states_call_over(ph->states, &leg->id,
+			ph->replaying ? leg->ended_us : clock_wall_us());
+	else if (leg->state == LEG_TALKING || leg->state == LEG_HELD)
+		agent_states_on_call(ph->states, ph->tenant, leg->agent, &leg->id);
+}
+
 static void
 leg_begun(void *arg, struct call *c, struct call_leg *leg)
 {
 	struct phone_call *pc = c->user;
 	struct pop_info info;
-	(void)arg;
+	note_talk(arg, leg);
 	fill_pop(&info, c, leg);
 	pop_open(pc->subject, &info);
 }
@@ -381,7 +394,7 @@ leg_changed(void *arg, struct call *c, struct call_leg *leg)
 {
 	struct phone_call *pc = c->user;
 	struct pop_info info;
-	(void)arg;
+	note_talk(arg, leg);
 	fill_pop(&info, c, leg);
 	pop_update(pc->subject, &info);
 }
@@ -390,7 +403,7 @@ static void
 leg_ended(void *arg, struct call *c, struct call_leg *leg)
 {
 	struct phone_call *pc = c->user;
-	(void)arg;
+	note_talk(arg, leg);
 	pop_close(pc->subject, &leg->id, call_reason_text(leg->result), leg->ended_us);
 }
 

@@ -18,6 +18,7 @@ struct phone {
 	struct pops *pops;
 	struct events *events;
 	struct agents *agents;
+	struct agent_states *states;
 	struct spool *spool;
 	struct tracker *tracker;
 	struct loop_timer *tick, *flush;

@@ -238,18 +238,9 @@ chan_union(struct tracker *t, struct chan *a, struct chan *b)
 /* ---- Channels ------------------------------------------------------------------ */
 
 static char *
-pattern_agent(const struct tracker *t, const char *s)
+pattern_agent(const struct tracker *t, const char *endpoint)
 {
-	const struct phone_conf *conf = t->opts.conf;
-	regmatch_t m[2];
-	int n;
-
-	if (!s || !conf || !conf->agents.text ||
-		regexec(&conf->agents.re, s, 2, m, 0) != 0)
-		return NULL;
-	n = m[1].rm_so >= 0 ? 1 : 0;
-	return xasprintf("%s%.*s", conf->agent_prefix ? conf->agent_prefix : "",
-		(int)(m[n].rm_eo - m[n].rm_so), s + m[n].rm_so);
+	return t->opts.conf ? phone_conf_agent(t->opts.conf, endpoint) : NULL;
 }
 
 /* NULL: nobody's. The caller frees it. */

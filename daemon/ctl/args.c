@@ -357,3 +357,29 @@ args_int(const struct ctl_args *a, const char *name, int64_t min, int64_t max,
 	return args_wrong(NULL, "--%s: a number from %lld to %lld", name,
 		(long long)min, (long long)max);
 }
+
+int
+args_seconds(const char *command, const char *option, const char *text, int64_t *s_r)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char number[24];
+	int64_t n, scale = 1;
+	if (!text)
+		return 0;
+	size_t len = strlen(text);
+	for (size_t i = 0; len && i < ARRAY_LEN(units); i++)
+		if (text[len - 1] == units[i].unit) {
+			scale = units[i].s;
+			len--;
+			break;
+		}
+	snprintf(number, sizeof(number), "%.*s", len < 23 ? (int)len : 22, text);
+	if (len > 10 || !str_int(number, 1, INT64_C(10000000000) / scale, &n))
+		return args_wrong(
+			command, "--%s %s: seconds, or 30m, 12h, 7d", option, text);
+	*s_r = n * scale;
+	return 0;
+}

@@ -26,6 +26,9 @@ void cmd_identity(struct buf *, const json_t *identity);
 void cmd_remote(struct buf *, const json_t *remote);
 /* "call in", "email out". */
 const char *cmd_direction(const json_t *interaction);
+/* An agent's state as two cells: what (with its reason), and since when. */
+struct table;
+void cmd_agent_state_cells(struct table *, const json_t *state);
 /* A list's page ended before the list: how to read on, on stderr. */
 void cmd_more(const json_t *list, const char *option);
 

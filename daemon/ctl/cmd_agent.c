@@ -38,10 +38,12 @@ static int
 show_agents(const struct ctl *ctl, const json_t *o)
 {
 	const json_t *items = value_at(o, "items");
-	struct table *t = table_new(ctl, "AGENT|~NAME|~INTERFACES|~QUEUES|FROM");
+	struct table *t =
+		table_new(ctl, "AGENT|STATE|SINCE|~NAME|~INTERFACES|~QUEUES|FROM");
 	for (size_t i = 0; i < json_array_size(items); i++) {
 		const json_t *it = json_array_get(items, i);
 		table_cell(t, value_text(it, "id"));
+		cmd_agent_state_cells(t, value_at(it, "state"));
 		table_cell(t, value_text(it, "name"));
 		add_list(t, value_at(it, "interfaces"));
 		add_list(t, value_at(it, "queues"));
@@ -63,9 +65,10 @@ const struct ctl_command cmd_agent_list = {
 	.name = "agent list",
 	.usage = "",
 	.group = GROUP,
-	.summary = "who answers, on which phones",
+	.summary = "who answers, on which phones, and what they do now",
 	.help = "Agents of the directory, and those that a channel's `agents` pattern has\n"
-		"found since the daemon started.\n",
+		"found since the daemon started. (talks) is shown beside the state of who is on a\n"
+		"call.\n",
 	.run = run_list,
 };
 
@@ -200,38 +203,14 @@ show_token(const struct ctl *ctl, const json_t *o)
 	return CTL_OK;
 }
 
-/* "3600", "30m", "12h", "7d" to seconds. */
-static int
-read_ttl(const char *text, json_t *body)
-{
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char number[24];
-	int64_t n, scale = 1;
-	if (!text)
-		return 0;
-	size_t len = strlen(text);
-	for (size_t i = 0; len && i < ARRAY_LEN(units); i++)
-		if (text[len - 1] == units[i].unit) {
-			scale = units[i].s;
-			len--;
-			break;
-		}
-	snprintf(number, sizeof(number), "%.*s", len < 23 ? (int)len : 22, text);
-	if (len > 10 || !str_int(number, 1, INT64_C(10000000000) / scale, &n))
-		return args_wrong(
-			"agent token", "--ttl %s: seconds, or 30m, 12h, 7d", text);
-	json_object_set_new(body, "ttl_s", json_integer(n * scale));
-	return 0;
-}
-
 static int
 run_token(struct ctl *ctl, const struct ctl_args *a)
 {
 	json_t *body = json_object();
-	int rc = read_ttl(args_get(a, "ttl"), body);
+	int64_t ttl_s = 0;
+	int rc = args_seconds("agent token", "ttl", args_get(a, "ttl"), &ttl_s);
+	if (ttl_s)
+		json_object_set_new(body, "ttl_s", json_integer(ttl_s));
 	if (!rc)
 		rc = agent_call(ctl, "POST", a->words[0], "/tokens", body, show_token);
 	json_decref(body);

@@ -18,6 +18,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_agent_show,
 	&cmd_agent_add,
 	&cmd_agent_set,
+	&cmd_agent_state,
 	&cmd_agent_token,
 	&cmd_agent_tokens,
 	&cmd_agent_revoke,

@@ -94,6 +94,10 @@ const char *args_nth(const struct ctl_args *, const char *name, unsigned n);
 /* Fails with CTL_USAGE after a message; 0 and *n_r (untouched if not given) else. */
 int args_int(const struct ctl_args *, const char *name, int64_t min, int64_t max,
 	int64_t *n_r);
+/* "3600", "30m", "12h", "7d" to seconds: 0 and *s_r (untouched if text is NULL), or
+ * CTL_USAGE after a message about COMMAND's --OPTION. */
+int
+args_seconds(const char *command, const char *option, const char *text, int64_t *s_r);
 /* Says on stderr what is wrong with how COMMAND was called. Returns CTL_USAGE. */
 int args_wrong(const char *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -115,7 +119,8 @@ extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_pops;
 extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_add,
 	cmd_contact_set, cmd_timeline, cmd_interaction_show;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
-	cmd_agent_set, cmd_agent_token, cmd_agent_tokens, cmd_agent_revoke;
+	cmd_agent_set, cmd_agent_state, cmd_agent_token, cmd_agent_tokens,
+	cmd_agent_revoke;
 extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_revoke,
 	cmd_audit;
 extern const struct ctl_command cmd_db_migrate, cmd_db_status, cmd_channel_resync,

@@ -115,6 +115,7 @@ agents_note(
 	struct agents *as, const char *tenant, const char *id, const json_t *interfaces)
 {
 	directory_put(&as->dir, tenant, id, interfaces);
+	as->generation++;
 	as->load_again = as->loading; /* what is being loaded may be older */
 }
 
@@ -158,6 +159,7 @@ take_rows(struct agents *as, const struct pg_answer *a)
 	struct tenant_names tenant = {0, NULL};
 	directory_fini(&as->dir);
 	directory_init(&as->dir);
+	as->generation++;
 	for (size_t i = 0; i < pg_rows(a, 1); i++) {
 		if (!i || tenant.id != pg_int(a, 1, i, 0)) {
 			tenant = (struct tenant_names){pg_int(a, 1, i, 0), NULL};
@@ -341,6 +343,54 @@ agents_exists(const struct agents *as, const char *tenant, const char *id)
 	char key[KEY_MAX];
 	return map_find(&as->dir.rows, make_key(key, tenant, id, NULL)) ||
 	       agents_learnt(as, tenant, id);
+}
+
+unsigned long
+agents_generation(const struct agents *as)
+{
+	return as->generation;
+}
+
+void
+agents_set_members(struct agents *as, agent_members_fn *fn, void *arg)
+{
+	as->members = fn;
+	as->members_arg = arg;
+}
+
+struct each {
+	const struct agents *agents;
+	agents_fn *fn;
+	void *arg;
+};
+
+static void
+each_row(const char *key, void *value, void *arg)
+{
+	const struct agent_row *row = value;
+	const struct each *e = arg;
+	(void)key;
+	e->fn(e->arg, row->tenant, row->id);
+}
+
+static void
+each_learnt(const char *key, void *value, void *arg)
+{
+	const struct learnt_agent *l = value;
+	const struct each *e = arg;
+	char tenant[TENANT_NAME_MAX + 1];
+	if (map_find(&e->agents->dir.rows, key))
+		return;
+	snprintf(tenant, sizeof(tenant), "%.*s", (int)strcspn(key, "\n"), key);
+	e->fn(e->arg, tenant, l->id);
+}
+
+void
+agents_each(struct agents *as, agents_fn *fn, void *arg)
+{
+	struct each e = {as, fn, arg};
+	map_each(&as->dir.rows, each_row, &e);
+	map_each(&as->learnt, each_learnt, &e);
 }
 
 /* True the first time for (channel, id); bounded like what is learnt. */

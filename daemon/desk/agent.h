@@ -6,6 +6,7 @@
 #ifndef INTERACTD_DESK_AGENT_H
 #define INTERACTD_DESK_AGENT_H
 
+#include <json.h>
 #include <people/store.h>
 
 struct agents;
@@ -23,6 +24,16 @@ const char *agents_of_endpoint(struct agents *, const char *tenant, const char *
 	const char *endpoint, const char *pattern_agent);
 bool agents_exists(
 	const struct agents *, const char *tenant, const char *id); /* or learnt */
+
+/* Rises whenever an endpoint may have become another agent's. */
+unsigned long agents_generation(const struct agents *);
+/* Every agent of the directory, then those learnt that are not in it. */
+typedef void agents_fn(void *arg, const char *tenant, const char *id);
+void agents_each(struct agents *, agents_fn *, void *arg);
+/* fn adds members to an agent's object in lists and answers of GET. */
+typedef void
+agent_members_fn(void *arg, const struct tenant *, const char *id, struct json_out *);
+void agents_set_members(struct agents *, agent_members_fn *, void *arg);
 
 /* GET/POST/PATCH /v1/agents: id, name, interfaces[], queues[], capacity. A list holds
  * learnt agents too ("learnt": true). */

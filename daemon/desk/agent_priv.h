@@ -31,6 +31,9 @@ struct agents {
 	bool loading, load_again;
 	char *version; /* of the table, as loaded */
 	struct loop_timer *poll;
+	unsigned long generation;
+	agent_members_fn *members; /* or NULL */
+	void *members_arg;
 };
 
 struct learnt_agent {

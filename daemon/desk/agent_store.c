@@ -43,8 +43,42 @@ call_new(struct agents *as, const struct tenant *t, const char *id, store_answer
 
 /* ---- Reading ---- */
 
+/* What others know of the agent, as the last members of an object that is open. */
 static void
-put_learnt(struct json_out *j, const struct learnt_agent *l)
+put_members(struct json_out *j, const struct agents *as, const struct tenant *t,
+	const char *id)
+{
+	if (as->members)
+		as->members(as->members_arg, t, id, j);
+}
+
+/* A row's object with them. */
+static void
+put_row(struct json_out *j, const struct agents *as, const struct tenant *t,
+	const char *id, const char *object)
+{
+	struct buf more = BUF_INIT, whole = BUF_INIT;
+	struct json_out m;
+	const char *end = strrchr(object, '}');
+	json_out_init(&m, &more);
+	json_put_object(&m, NULL);
+	put_members(&m, as, t, id);
+	json_put_object_end(&m);
+	buf_add(&whole, object, (size_t)(end - object));
+	if (more.len > 2) { /* not {} */
+		buf_addc(&whole, ',');
+		buf_adds(&whole, buf_str(&more) + 1);
+	} else {
+		buf_addc(&whole, '}');
+	}
+	json_put_raw(j, NULL, buf_str(&whole));
+	buf_fini(&more);
+	buf_fini(&whole);
+}
+
+static void
+put_learnt(struct json_out *j, const struct agents *as, const struct tenant *t,
+	const struct learnt_agent *l)
 {
 	json_put_object(j, NULL);
 	json_put_string(j, "id", l->id);
@@ -56,6 +90,7 @@ put_learnt(struct json_out *j, const struct learnt_agent *l)
 	json_put_raw(j, "capacity", "{\"call\":1}");
 	json_put_bool(j, "learnt", true);
 	json_put_string(j, "channel", l->channel);
+	put_members(j, as, t, l->id);
 	json_put_object_end(j);
 }
 
@@ -93,16 +128,17 @@ learnt_of(struct agents *as, const struct tenant *t)
 
 /* Rows and learnt agents, both in order of id, as one list. */
 static void
-put_items(struct json_out *j, const struct learnt_list *ll, const struct pg_answer *a)
+put_items(struct json_out *j, const struct agent_call *c, const struct learnt_list *ll,
+	const struct pg_answer *a)
 {
 	size_t row = 0, at = 0;
 	while (row < pg_rows(a, 0) || at < ll->n) {
 		const char *id = row < pg_rows(a, 0) ? pg_text(a, 0, row, 0) : NULL;
 		int order = !id ? 1 : at >= ll->n ? -1 : strcmp(id, ll->items[at]->id);
 		if (order <= 0)
-			json_put_raw(j, NULL, pg_text(a, 0, row++, 1));
+			put_row(j, c->agents, c->tenant, id, pg_text(a, 0, row++, 1));
 		else
-			put_learnt(j, ll->items[at]);
+			put_learnt(j, c->agents, c->tenant, ll->items[at]);
 		if (order >= 0)
 			at++;
 	}
@@ -122,7 +158,7 @@ on_list(void *arg, const struct pg_answer *a)
 	json_out_init(&j, &b);
 	json_put_object(&j, NULL);
 	json_put_array(&j, "items");
-	put_items(&j, &ll, a);
+	put_items(&j, c, &ll, a);
 	json_put_array_end(&j);
 	json_put_null(&j, "next");
 	json_put_object_end(&j);
@@ -141,12 +177,15 @@ agent_list(struct agents *as, const struct tenant *t, store_answer_fn *fn, void 
 }
 
 static void
-answer_learnt(struct agent_call *c, const struct learnt_agent *l)
+answer_object(struct agent_call *c, const struct learnt_agent *l, const char *row)
 {
 	struct buf b = BUF_INIT;
 	struct json_out j;
 	json_out_init(&j, &b);
-	put_learnt(&j, l);
+	if (row)
+		put_row(&j, c->agents, c->tenant, c->text, row);
+	else
+		put_learnt(&j, c->agents, c->tenant, l);
 	store_ask_done(take_ask(c), STORE_OK, b.data, b.len, NULL);
 	buf_fini(&b);
 }
@@ -161,10 +200,8 @@ on_get(void *arg, const struct pg_answer *a)
 	}
 	const struct learnt_agent *l =
 		agents_learnt(c->agents, c->tenant->name, c->text);
-	if (pg_rows(a, 0))
-		store_ask_done_row(take_ask(c), STORE_OK, a, 0, 0);
-	else if (l)
-		answer_learnt(c, l);
+	if (pg_rows(a, 0) || l)
+		answer_object(c, l, pg_rows(a, 0) ? pg_text(a, 0, 0, 0) : NULL);
 	else
 		store_ask_done(take_ask(c), STORE_NOT_FOUND, NULL, 0,
 			"there is no agent with this id");

@@ -59,3 +59,15 @@ SELECT agent_token_revoke($1::int, $2::text, $3::text, $4::text, $5::uuid)
 -- name: event_keep
 SELECT events_keep(ARRAY[$1::int], ARRAY[$2::uuid], ARRAY[$3::text], ARRAY[$4::bigint],
   ARRAY[$5::text], ARRAY[$6::text])
+
+-- name: agent_state_load
+SELECT tenant_id, agent_id, chosen, time_to_us(chosen_at), reason, source, set_by,
+  time_to_us(wrapup_at), time_to_us(wrapup_until), wrapup_source, wrapup_by,
+  time_to_us(cleared_at)
+FROM agent_state ORDER BY tenant_id
+
+-- name: agent_state_save
+SELECT agent_state_save(ROW($1::int, $2::text, $3::text,
+  us_to_time(nullif($4::bigint, 0)), $5::text, $6::text, $7::text,
+  us_to_time(nullif($8::bigint, 0)), us_to_time(nullif($9::bigint, 0)), $10::text,
+  $11::text, us_to_time(nullif($12::bigint, 0)), now())::agent_state)

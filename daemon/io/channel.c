@@ -432,6 +432,19 @@ phone_conf_is_trunk(const struct phone_conf *conf, const char *endpoint)
 	       regexec(&conf->trunks.re, endpoint, 0, NULL, 0) == 0;
 }
 
+char *
+phone_conf_agent(const struct phone_conf *conf, const char *endpoint)
+{
+	regmatch_t m[2];
+
+	if (!conf->agents.text || !endpoint ||
+		regexec(&conf->agents.re, endpoint, 2, m, 0) != 0)
+		return NULL;
+	int n = m[1].rm_so >= 0 ? 1 : 0;
+	return xasprintf("%s%.*s", conf->agent_prefix ? conf->agent_prefix : "",
+		(int)(m[n].rm_eo - m[n].rm_so), endpoint + m[n].rm_so);
+}
+
 /* ---- What is known of one ------------------------------------------------ */
 
 void *

@@ -298,6 +298,7 @@ peer_lists_empty(struct rig *r)
 	peer_list_empty(r, "CoreShowChannels");
 	peer_list_empty(r, "QueueStatus");
 	peer_list_empty(r, "ParkedCalls");
+	peer_list_empty(r, "DeviceStateList");
 }
 
 /* From nothing to READY, with an empty snapshot. */

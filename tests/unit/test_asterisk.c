@@ -315,6 +315,7 @@ peer_say_waiting_and_parked(struct rig *r)
 		"ParkingDuration: 1\r\n\r\n",
 		act.id);
 	peer_list_end(r, &act, 1);
+	peer_list_empty(r, "DeviceStateList");
 }
 
 static void
@@ -380,6 +381,7 @@ test_incomplete_list_closes_nobody(void)
 			peer_list_end(&r, &act, incomplete[i].list_items);
 		peer_list_empty(&r, "QueueStatus");
 		peer_list_empty(&r, "ParkedCalls");
+		peer_list_empty(&r, "DeviceStateList");
 		UNTIL(&r, rig_counter(&r, "snapshots_incomplete", false));
 		CHECK_INT(rig_seen(&r, CALL_SNAPSHOT_BEGIN), 1);
 		CHECK_INT(rig_seen(&r, CALL_SNAPSHOT_END), 0);
@@ -404,6 +406,7 @@ test_without_queues_and_parking_the_snapshot_still_ends(void)
 	peer_answer(&r, &act, "Error", "Message: Invalid/unknown command\r\n");
 	act = peer_take(&r, "ParkedCalls");
 	peer_answer(&r, &act, "Error", "Message: Invalid/unknown command\r\n");
+	peer_list_empty(&r, "DeviceStateList");
 	UNTIL(&r, rig_seen(&r, CALL_SNAPSHOT_END));
 	CHECK_INT(rig_counter(&r, "lists_missing", false), 2);
 	rig_fini(&r);
