@@ -340,12 +340,12 @@ struct member_event {
 	/* What the queue calls the member, and channel_pause must name, if that is not the
 	 * phone: "Local/1001@agents/n"; else NULL. */
 	const char *member;
-	const char *presence;  /* "1001@pbx.test", or NULL */
-	const char *queue;     /* NULL: not about one queue */
-	int paused;	       /* 1, 0; -1 = not said */
-	const char *reason;    /* of the pause; may be NULL */
-	bool removed;	       /* no longer a member of queue */
-	bool device_said;      /* device is said */
+	const char *presence; /* "1001@pbx.test", or NULL */
+	const char *queue;    /* NULL: not about one queue */
+	int paused;	      /* 1, 0; -1 = not said */
+	const char *reason;   /* of the pause; may be NULL */
+	bool removed;	      /* no longer a member of queue */
+	bool device_said;     /* device is said */
 	enum device_state device;
 	bool snapshot; /* how it is (an item of a list), not a change made now */
 	int64_t at_us; /* wall time of the change; 0 = now */
