@@ -132,6 +132,7 @@ struct call {
 	struct list legs;
 	unsigned n_legs;
 	bool recovered;	    /* seen first in a snapshot: times are estimates */
+	unsigned missed;    /* bits of enum tracker_missed: not heard, only found out */
 	uint64_t first_seq; /* of the spool: nothing of this call is older */
 	void *user;	    /* the observer's */
 };

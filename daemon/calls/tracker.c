@@ -85,6 +85,7 @@ tell(struct tracker *t, struct tcall *call)
 	call->changed = false;
 	tell_legs(t, call);
 	tell_absorbed(t, call);
+	compare_tell_call(t, call);
 	if (call->pub.phase == CALL_PHASE_ENDED && o->call_ended)
 		o->call_ended(arg, &call->pub);
 }
@@ -220,8 +221,8 @@ settle(struct tracker *t, struct group *g)
 }
 
 /* Settling one group may touch another; each is settled again at most a few times. */
-static void
-settle_dirty(struct tracker *t)
+void
+tracker_settle(struct tracker *t)
 {
 	while (!list_is_empty(&t->dirty))
 		settle(t, LIST_ENTRY(t->dirty.next, struct group, dirty_link));
@@ -497,11 +498,14 @@ apply_channel(struct tracker *t, const struct call_event *ev)
 		c = chan_upsert(t, ev);
 	else
 		c = chan_find(t, ev->boot, ev->uid);
-	if (c)
+	if (c) {
 		chan_update(t, c, ev);
-	else if (!str_empty(ev->uid) && !chan_find(t, ev->boot, ev->uid) &&
-		 ev->type != CALL_SNAPSHOT_CHANNEL && ev->type != CALL_ORIGINATE)
+		if (!t->listed)
+			compare_heard(c, ev->type);
+	} else if (!str_empty(ev->uid) && !chan_find(t, ev->boot, ev->uid) &&
+		 ev->type != CALL_SNAPSHOT_CHANNEL && ev->type != CALL_ORIGINATE) {
 		on_unknown(t, ev);
+	}
 	return c != NULL;
 }
 
@@ -516,6 +520,7 @@ tracker_new(const struct tracker_opts *opts)
 	t->tenant = xstrdup(opts->tenant);
 	t->channel = xstrdup(opts->channel);
 	t->max_channels = opts->max_channels ? opts->max_channels : MAX_CHANNELS;
+	t->link_lost = true; /* nothing has been compared yet */
 	map_init(&t->chans);
 	map_init(&t->groups);
 	map_init(&t->bridges);
@@ -572,7 +577,15 @@ tracker_apply(struct tracker *t, const struct call_event *ev, uint64_t seq)
 	t->listed = ev->type >= CALL_SNAPSHOT_BEGIN && ev->type <= CALL_SNAPSHOT_END;
 	apply_channel(t, ev);
 	apply_event(t, ev);
-	settle_dirty(t);
+	tracker_settle(t);
+}
+
+static int64_t
+next_group_due(const struct tracker *t)
+{
+	return list_is_empty(&t->due)
+		       ? 0
+		       : LIST_ENTRY(t->due.next, struct group, due_link)->due_us;
 }
 
 void
@@ -584,9 +597,11 @@ tracker_settle(struct tracker *t)
 int64_t
 tracker_next_due(const struct tracker *t)
 {
-	return list_is_empty(&t->due)
-		       ? 0
-		       : LIST_ENTRY(t->due.next, struct group, due_link)->due_us;
+	int64_t due_us = next_group_due(t);
+
+	if (t->compare_due_us && (!due_us || t->compare_due_us < due_us))
+		return t->compare_due_us;
+	return due_us;
 }
 
 void
@@ -594,14 +609,15 @@ tracker_tick(struct tracker *t, int64_t now_us)
 {
 	int64_t due_us;
 
-	while ((due_us = tracker_next_due(t)) && due_us <= now_us) {
+	while ((due_us = next_group_due(t)) && due_us <= now_us) {
 		struct group *g = LIST_ENTRY(t->due.next, struct group, due_link);
 		if (due_us > t->now_us)
 			t->now_us = due_us;
 		set_due(t, g, 0);
 		tracker_touch(t, g);
-		settle_dirty(t);
+		tracker_settle(t);
 	}
+	compare_tick(t, now_us);
 }
 
 uint64_t

@@ -16,6 +16,34 @@
 
 struct tracker;
 
+/* What a snapshot can prove that we had not heard; of a channel, so of its call. */
+#define TRACKER_MISSED(M)                                                              \
+	M(BEGIN, "begin", "the call began")                                            \
+	M(END, "end", "the call ended")                                                \
+	M(LEG, "leg", "a phone of ours was offered the call, or left it")              \
+	M(ANSWER, "answer", "it was answered")                                         \
+	M(BRIDGE, "bridge", "it was connected with others, or taken from them")        \
+	M(QUEUE, "queue", "it joined or left a queue")                                 \
+	M(PARK, "park", "it was parked, or fetched")
+
+enum tracker_missed {
+#define M(name, text, help) TRACKER_MISSED_##name,
+	TRACKER_MISSED(M)
+#undef M
+		TRACKER_MISSED_KINDS
+};
+const char *tracker_missed_text(enum tracker_missed);
+
+/* The outcome of one comparison with a snapshot. */
+struct tracker_compared {
+	bool live;    /* no connection was lost: what was missed, was lost on a live one */
+	bool stopped; /* the phone system stopped or started anew in between */
+	int64_t since_us; /* the connection's loss, or the comparison before; 0 = the first */
+	int64_t at_us;	  /* of the snapshot's end */
+	unsigned missed[TRACKER_MISSED_KINDS]; /* channels, internal ones too */
+	unsigned events; /* that were missed at least */
+};
+
 /* Told about every change, never inside a half-made one; may not call the tracker. */
 struct tracker_observer {
 	/* A call with an outside party is there (it may have been going on inside before
@@ -45,6 +73,14 @@ struct tracker_observer {
 	 * (the call was given up at call_ended), its id the same, its legs are not told
 	 * again. Freed after. */
 	void (*call_corrected)(void *arg, struct call *);
+
+	/* May be NULL. A snapshot proved that this of the call was missed (after call_begun,
+	 * before call_ended; once per kind and call). */
+	void (*call_missed)(void *arg, struct call *, enum tracker_missed);
+	/* May be NULL. A comparison is over: COMPARE_WAIT after the snapshot's end, as events
+	 * may be behind the list; what of them comes in that time was not missed. Its
+	 * call_missed came before. */
+	void (*compared)(void *arg, const struct tracker_compared *);
 };
 
 /* How endpoints become agents: the directory's answer, beside the channel's pattern. */

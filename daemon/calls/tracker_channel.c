@@ -446,6 +446,7 @@ chan_gone(struct tracker *t, struct chan *c, int64_t at_us)
 {
 	if (c->gone)
 		return;
+	compare_gone(t, c);
 	chan_leave(t, c);
 	c->gone = true;
 	c->gone_us = at_us;

@@ -13,6 +13,7 @@
  *	tracker_meter.c	    who is connected with whom; talk, hold, phase
  *	tracker_transfer.c  transfers, parking, pickup, originate
  *	tracker_snapshot.c  comparing with the phone system's own list; channels lost
+ *	tracker_compare.c   what a comparison proved that we had missed
  *	tracker_end.c	    dispositions, durations, endings
  *
  * Times are event times (us). A group is in `dirty` while it waits to be settled, and in
@@ -28,6 +29,7 @@
 #define UNHOLD_WAIT_US	200000	/* taken back, or about to be transferred? */
 #define APART_WAIT_US	2000000 /* apart for so long is on hold, without a word of it */
 #define MISSING_WAIT_US 1000000 /* a late hangup may still tell the true ending */
+#define COMPARE_WAIT_US 1500000 /* events may come so long behind a list */
 #define TOMBSTONE_US	(15 * 60 * INT64_C(1000000))
 #define TOMBSTONES_MAX	65536
 #define MAX_CHANNELS	20000
@@ -96,6 +98,7 @@ struct chan {
 	unsigned n_vars, vars_bytes;
 	unsigned snapshot; /* the last that listed it */
 	bool snapshot_waiting, snapshot_parked;
+	unsigned doubts; /* bits of enum tracker_missed: a list said so, no event (yet) */
 	unsigned long long last_event;
 	unsigned mark; /* == tracker.mark: connected with the customer */
 };
@@ -147,6 +150,7 @@ struct tcall {
 	int64_t meter_us, talk_us, hold_us;
 	unsigned vars_bytes;
 	int64_t due_us;
+	unsigned missed_told; /* bits of pub.missed */
 	char *key; /* its first linked id, with its boot; #2 for the second with that */
 	struct list absorbed, absorbed_link; /* calls that became part of this one */
 };
@@ -178,6 +182,10 @@ struct tracker {
 	unsigned long long event_no, snapshot_begin_no;
 	unsigned snapshot, mark;
 	bool in_snapshot, listed; /* listed: the event is an item of a snapshot */
+	bool link_lost, stopped;  /* since the last comparison */
+	int64_t compared_us;	  /* of the last one; 0 = none */
+	int64_t compare_due_us;	  /* one waits to be told; 0 = none does */
+	struct tracker_compared comparison; /* being made */
 	struct tracker_stats stats;
 	struct buf key, other_key;
 };
@@ -262,6 +270,17 @@ void originates_clear(struct tracker *);
 void snapshot_apply(struct tracker *, const struct call_event *);
 void snapshot_lost(struct tracker *, struct chan *); /* its time is up */
 void snapshot_overflow(struct tracker *); /* makes room for one more channel */
+
+/* tracker_compare.c */
+void compare_doubt(struct tracker *, struct chan *, enum tracker_missed);
+void compare_heard(struct chan *, enum call_event_type); /* an event, not a list, says it */
+void compare_gone(struct tracker *, struct chan *); /* it will be heard of no more */
+void compare_lost(struct tracker *, struct chan *); /* the list proved that it is gone */
+void compare_begin(struct tracker *);		    /* the snapshot's end has come */
+void compare_interrupted(struct tracker *);	    /* the connection was lost */
+/* Settles what is in doubt and tells the outcome, once it is due. */
+void compare_tick(struct tracker *, int64_t now_us);
+void compare_tell_call(struct tracker *, struct tcall *);
 
 /* tracker_end.c */
 void end_settle(struct tracker *, struct tcall *);

@@ -35,6 +35,8 @@ snapshot_lost(struct tracker *t, struct chan *c)
 		c->group->call->lost = true;
 		c->group->call->meter_lost = c->group->call->meter;
 	}
+	if (c->missing_due_us)
+		compare_lost(t, c);
 	chan_gone(t, c, at_us);
 }
 
@@ -59,6 +61,22 @@ on_begin(struct tracker *t)
 	t->in_snapshot = true;
 }
 
+/* What the list says that events have not said; of one it begins, that is all of it. */
+static void
+doubt_item(struct tracker *t, struct chan *c, const struct call_event *ev, bool known)
+{
+	const char *listed = str_empty(ev->bridge) ? NULL : ev->bridge;
+
+	if (!known) {
+		compare_doubt(t, c, TRACKER_MISSED_BEGIN);
+		return;
+	}
+	if (ev->state == CALL_STATE_UP && c->state != CALL_STATE_UP)
+		compare_doubt(t, c, TRACKER_MISSED_ANSWER);
+	if (!str_eq(listed, c->bridge ? c->bridge->id : NULL))
+		compare_doubt(t, c, TRACKER_MISSED_BRIDGE);
+}
+
 static void
 on_item(struct tracker *t, const struct call_event *ev)
 {
@@ -71,6 +89,8 @@ on_item(struct tracker *t, const struct call_event *ev)
 	/* What events said since the list was begun is newer than the list. */
 	stale = known && c->last_event >= t->snapshot_begin_no && t->in_snapshot;
 	c->snapshot = t->snapshot;
+	if (!stale)
+		doubt_item(t, c, ev, known);
 	if (!known || !c->group->rooted) {
 		c->group->recovered = true;
 		c->group->rooted = true;
@@ -99,6 +119,8 @@ on_waiting(struct tracker *t, const struct call_event *ev)
 	c->snapshot_waiting = true;
 	if (c->queue_over && str_eq(c->queue, ev->queue))
 		return;
+	if (!c->queue || c->queue_left_us || !str_eq(c->queue, ev->queue))
+		compare_doubt(t, c, TRACKER_MISSED_QUEUE);
 	queue_joined(t, c, ev->queue, t->now_us - ev->age_ms * 1000);
 }
 
@@ -112,6 +134,8 @@ on_parked(struct tracker *t, const struct call_event *ev)
 	c->snapshot_parked = true;
 	if (c->bridge)
 		c->bridge->parking = true;
+	if (!c->parked)
+		compare_doubt(t, c, TRACKER_MISSED_PARK);
 	park_set(t, c, true);
 }
 
@@ -129,10 +153,13 @@ compare(struct tracker *t, struct chan *c)
 	}
 	if (c->queue && !c->queue_left_us && !c->snapshot_waiting) {
 		c->queue_left_us = last_known(t, c);
+		compare_doubt(t, c, TRACKER_MISSED_QUEUE);
 		chan_touch(t, c);
 	}
-	if (c->parked && !c->snapshot_parked)
+	if (c->parked && !c->snapshot_parked) {
+		compare_doubt(t, c, TRACKER_MISSED_PARK);
 		park_set(t, c, false);
+	}
 }
 
 static void
@@ -146,6 +173,7 @@ on_end(struct tracker *t)
 		compare(t, c);
 		c->snapshot_waiting = c->snapshot_parked = false;
 	}
+	compare_begin(t);
 	t->link_lost_us = 0;
 }
 
@@ -153,6 +181,7 @@ on_end(struct tracker *t)
 static void
 on_stopped(struct tracker *t)
 {
+	t->stopped = true;
 	list_for_each (&t->lru, it) {
 		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
 		c->shutdown = true;
@@ -179,6 +208,7 @@ snapshot_apply(struct tracker *t, const struct call_event *ev)
 	case CALL_LINK_LOST:
 		t->in_snapshot = false;
 		t->link_lost_us = t->now_us;
+		compare_interrupted(t);
 		break;
 	case CALL_SYSTEM_STOPPED: on_stopped(t); break;
 	default: break;
