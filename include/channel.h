@@ -80,6 +80,9 @@ struct channel_ops {
 	/* Optional: compare now with what the phone system lists (`channel resync`, and the
 	 * core's slow timer). NULL: the core never asks. */
 	void (*resync)(struct channel *);
+	/* Optional: why the phone system is not to be asked for more than it must answer
+	 * now (it is slow), as a sentence; NULL: it may. resync then waits. */
+	const char *(*busy)(const struct channel *);
 	/* Optional: members for this channel's object in /v1/status (json_* with keys). */
 	void (*status)(const struct channel *, struct json_out *);
 	/* Optional: places a call (struct channel_dial). -1 and a sentence if nothing was
@@ -130,7 +133,8 @@ struct phone_conf {
 	char *agent_prefix; /* put before ids found by `agents` */
 	struct conf_list own_numbers; /* never a contact */
 	struct conf_regex dial_allow; /* numbers that may be dialled */
-	char *region; /* for numbers without a country; NULL = the tenant's */
+	char *region;	   /* for numbers without a country; NULL = the tenant's */
+	int64_t resync_ms; /* a comparison with a snapshot so often; 0 = never */
 };
 #define PHONE_CONF_KEYS(type, member)                                                  \
 	{"trunks", CONF_REGEX, offsetof(type, member.trunks), NULL, 0, 0,              \
@@ -148,11 +152,16 @@ struct phone_conf {
 			"Numbers of our own, which are never a contact."},             \
 		{"dial_allow", CONF_REGEX, offsetof(type, member.dial_allow), NULL, 0, \
 			0, 0, NULL, "Numbers that may be dialled; none if absent."},   \
-	{                                                                              \
-		"region", CONF_STRING, offsetof(type, member.region), NULL, 2, 2, 0,   \
+		{"region", CONF_STRING, offsetof(type, member.region), NULL, 2, 2, 0,  \
 			NULL,                                                          \
 			"Country (ISO 3166, CN, TW, US) of numbers without one; "      \
-			"absent: the tenant's."                                        \
+			"absent: the tenant's."},                                      \
+	{                                                                              \
+		"resync_s", CONF_DURATION, offsetof(type, member.resync_ms), "600", 0, \
+			86400000, 0, NULL,                                             \
+			"How often to compare with the phone system's own list, to "   \
+			"find what was missed; 0: only after a connection; at least "  \
+			"10 s."                                                        \
 	}
 
 /* What happened. One list makes the enum, the names in logs and the spool's numbers:

@@ -149,6 +149,12 @@ asterisk_resync(struct channel *ch)
 	asterisk_resync_start(channel_private(ch));
 }
 
+static const char *
+asterisk_busy(const struct channel *ch)
+{
+	return asterisk_session_busy(channel_private(ch));
+}
+
 static void
 asterisk_status(const struct channel *ch, struct json_out *json)
 {
@@ -159,6 +165,7 @@ asterisk_status(const struct channel *ch, struct json_out *json)
 	json_put_string(json, "session", asterisk_state_text(a->state));
 	json_put_string(json, "system_started", a->started);
 	json_put_int(json, "actions_pending", a->n_pending);
+	json_put_int(json, "ping_us", a->ping_took_us);
 	json_put_object(json, "snapshot");
 	json_put_time(json, "at", r->ended_us);
 	json_put_int(json, "channels", r->channels);
@@ -177,6 +184,7 @@ const struct channel_ops asterisk_channel = {
 	.open = asterisk_open,
 	.close = asterisk_close,
 	.resync = asterisk_resync,
+	.busy = asterisk_busy,
 	.status = asterisk_status,
 	.pause = asterisk_pause,
 };

@@ -113,9 +113,12 @@ struct asterisk {
 	bool stopped;  /* it said Shutdown on this connection */
 	bool asked_settings, asked_status; /* answers still to come */
 	int64_t uptime_s;		   /* FullyBooted's, -1 = not told */
-	int64_t lost_us;   /* wall time of the last connection's end; 0 = none */
-	int64_t heard_us;  /* monotonic: the last message */
-	int64_t pinged_us; /* monotonic: the last Ping sent */
+	int64_t lost_us;      /* wall time of the last connection's end; 0 = none */
+	int64_t heard_us;     /* monotonic: the last message */
+	int64_t pinged_us;    /* monotonic: the last Ping sent */
+	bool ping_out;	      /* it has not been answered yet */
+	int64_t ping_took_us; /* the last one that was; 0 = none on this connection */
+	char busy[120];	      /* what asterisk_session_busy says */
 
 	struct asterisk_resync resync;
 	struct list pauses; /* struct asterisk_pause: asked, not answered */
@@ -146,6 +149,9 @@ bool asterisk_is_logged_in(const struct asterisk *);
 void asterisk_session_end(struct asterisk *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void
 asterisk_session_refused(struct asterisk *, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Why it should not be asked for lists now: a Ping took, or takes, too long. NULL: it
+ * may. Valid until the next call. */
+const char *asterisk_session_busy(struct asterisk *);
 /* Gives the core an event that has a type and a time only. */
 void asterisk_emit(struct asterisk *, enum call_event_type);
 

@@ -27,6 +27,7 @@
 #define OUTPUT_MAX	  (256 * 1024)
 #define LASTING_US	  10000000 /* READY for so long: the next failure is a first one */
 #define SLOW_RETRY_FACTOR 10
+#define BUSY_US		  1000000 /* a Ping's round trip */
 
 static const char *const state_texts[] = {
 #define S(name, text, help) [ASTERISK_##name] = text,
@@ -99,7 +100,8 @@ connection_drop(struct asterisk *a)
 	asterisk_actions_cancel(a);
 	xfree(&a->banner);
 	xfree(&a->version);
-	a->asked_settings = a->asked_status = false;
+	a->asked_settings = a->asked_status = a->ping_out = false;
+	a->ping_took_us = 0;
 }
 
 static int64_t
@@ -170,7 +172,8 @@ ping(void *arg)
 	struct asterisk *a = arg;
 
 	a->pinged_us = clock_mono_us();
-	if (!asterisk_action(a, "Ping", NULL, on_pong))
+	a->ping_out = asterisk_action(a, "Ping", NULL, on_pong) != 0;
+	if (!a->ping_out)
 		loop_timer_start(a->ping_timer, a->conf->keepalive_ms);
 }
 
@@ -179,14 +182,33 @@ static void
 on_pong(struct asterisk *a, uint64_t id, const struct ami_message *answer)
 {
 	(void)id;
+	a->ping_out = false;
 	if (!asterisk_is_logged_in(a))
 		return;
+	a->ping_took_us = clock_mono_us() - a->pinged_us;
 	if (!answer && a->heard_us <= a->pinged_us)
 		asterisk_session_end(a,
 			"%s has said nothing, and not answered a Ping, for %lld ms",
 			a->address, (long long)a->conf->answer_ms);
 	else
 		loop_timer_start(a->ping_timer, a->conf->keepalive_ms);
+}
+
+/* An overloaded manager answers behind what it has to send. */
+const char *
+asterisk_session_busy(struct asterisk *a)
+{
+	int64_t took_us = a->ping_out ? clock_mono_us() - a->pinged_us : 0;
+
+	if (a->ping_took_us > took_us)
+		took_us = a->ping_took_us;
+	if (took_us < BUSY_US)
+		return NULL;
+	snprintf(a->busy, sizeof(a->busy),
+		"it is slow to answer (a Ping: %lld ms), and is left alone until it is "
+		"not",
+		(long long)(took_us / 1000));
+	return a->busy;
 }
 
 /* ---- Messages ------------------------------------------------------------ */

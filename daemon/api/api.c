@@ -58,6 +58,7 @@ static const struct route routes[] = {
 	{"GET /v1/quarantine", ROLE_ADMIN, true, route_quarantine_list},
 	{"POST /v1/quarantine/retry", ROLE_ADMIN, true, route_quarantine_retry},
 	{"POST /v1/channels/{}/resync", ROLES_LEAD, false, route_channel_resync},
+	{"GET /v1/channels/{}/gaps", ROLES_ALL & ~ROLE_AGENT, true, route_channel_gaps},
 };
 
 struct api {

@@ -27,6 +27,16 @@ check_region(const struct conf_section *s, const char *region, struct err *err)
 		"no country of ISO 3166 in capitals, such as CN, TW, US or GB", err);
 }
 
+/* The timer's jitter halves it at most: never two in 5 s. */
+static int
+check_resync(
+	const struct conf_section *s, const struct phone_conf *phone, struct err *err)
+{
+	if (!phone->resync_ms || phone->resync_ms >= 10000)
+		return 0;
+	return mistake(s, "resync_s", NULL, "0 (never), or at least 10 s", err);
+}
+
 static int
 check_regions(const struct conf *conf, struct err *err)
 {
@@ -39,7 +49,8 @@ check_regions(const struct conf *conf, struct err *err)
 	for (size_t i = 0; (s = conf_nth(conf, "channel", i)); i++) {
 		const struct phone_conf *phone = s->extension;
 		if (settings_driver(s)->caps & CHANNEL_PHONE &&
-			check_region(s, phone->region, err) < 0)
+			(check_region(s, phone->region, err) < 0 ||
+				check_resync(s, phone, err) < 0))
 			return -1;
 	}
 	return 0;

@@ -229,10 +229,32 @@ write_counters(void *arg, struct channel *ch)
 /* One family per row: the format wants a family's samples together. */
 static const struct phone_metric {
 	const char *name, *type, *help;
-	enum { CALLS, INTERRUPTED, BYTES, DROPPED, DAMAGED, FAILED, FROZEN } value;
+	enum {
+		CALLS,
+		INTERRUPTED,
+		MISSED_CALLS,
+		MISSED_EVENTS,
+		HISTORY_WRITTEN,
+		HISTORY_COMPLETED,
+		BYTES,
+		DROPPED,
+		DAMAGED,
+		FAILED,
+		FROZEN
+	} value;
 } phone_metrics[] = {
 	{"calls", "gauge", "Calls alive now.", CALLS},
 	{"calls_interrupted_total", "counter", "Calls we lost sight of.", INTERRUPTED},
+	{"missed_calls_total", "counter",
+		"Calls whose beginning, end or whole was not heard.", MISSED_CALLS},
+	{"missed_events_total", "counter",
+		"Events that comparisons proved missed, at least.", MISSED_EVENTS},
+	{"history_written_total", "counter",
+		"Calls that only the phone system's own records knew.",
+		HISTORY_WRITTEN},
+	{"history_completed_total", "counter",
+		"Calls that its records knew to their end, and we did not.",
+		HISTORY_COMPLETED},
 	{"spool_bytes", "gauge", "Bytes of the spool on disk.", BYTES},
 	{"spool_dropped_total", "counter", "Events set aside because it was full.",
 		DROPPED},
@@ -249,6 +271,10 @@ phone_value(const struct phone_metric *m, const struct phone_stats *st)
 	switch (m->value) {
 	case CALLS: return st->tracker.calls;
 	case INTERRUPTED: return st->tracker.interrupted;
+	case MISSED_CALLS: return st->gaps.missed_calls;
+	case MISSED_EVENTS: return st->gaps.missed_events;
+	case HISTORY_WRITTEN: return st->gaps.written;
+	case HISTORY_COMPLETED: return st->gaps.completed;
 	case BYTES: return (unsigned long long)st->spool.bytes;
 	case DROPPED: return st->spool.dropped;
 	case DAMAGED: return st->spool.damaged;
@@ -271,6 +297,20 @@ write_phone(void *arg, struct channel *ch)
 }
 
 static void
+write_gaps(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	struct phone_stats st;
+	if (!app_phone(ch))
+		return;
+	phone_get_stats(app_phone(ch), &st);
+	for (unsigned i = 0; i < GAP_CAUSE_COUNT; i++)
+		buf_printf(w->b,
+			"interactd_gaps_total{channel=\"%s\",cause=\"%s\"} %llu\n",
+			channel_name(ch), gap_cause_text(i), st.gaps.by_cause[i]);
+}
+
+static void
 write_channels(struct buf *b, struct app *app)
 {
 	struct channel_writing w = {.b = b};
@@ -281,6 +321,8 @@ write_channels(struct buf *b, struct app *app)
 	w.refused = true;
 	head(b, "channel_refused_total", "counter", "What was refused, by cause.");
 	channel_core_each(app->channels, write_counters, &w);
+	head(b, "gaps_total", "counter", "Times when a phone system was not heard.");
+	channel_core_each(app->channels, write_gaps, &w);
 	for (size_t i = 0; i < ARRAY_LEN(phone_metrics); i++) {
 		w.metric = &phone_metrics[i];
 		head(b, w.metric->name, w.metric->type, w.metric->help);

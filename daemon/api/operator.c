@@ -1,4 +1,4 @@
-/* operator.c - what an operator asks for: the audit, the quarantine, a resync. */
+/* operator.c - what an operator asks for: the audit, the quarantine. */
 #include <api/reply.h>
 #include <api/routes.h>
 #include <str.h>
@@ -54,18 +54,4 @@ route_quarantine_retry(struct http_request *r, void *arg)
 	}
 	struct actor actor = caller_actor(r);
 	quarantine_retry(app->writer, &actor, &id, reply_from_store, r);
-}
-
-void
-route_channel_resync(struct http_request *r, void *arg)
-{
-	struct app *app = arg;
-	struct err err;
-	struct channel *ch = channel_core_find(app->channels, http_path_arg(r, 0));
-	if (!ch || !str_eq(channel_tenant(ch), caller_of(r)->tenant->name))
-		http_problem(r, 404, NULL, "there is no channel with this name");
-	else if (channel_core_resync(ch, &err) < 0)
-		http_problem(r, 409, NULL, "%s", err.text);
-	else
-		http_answer(r, 202, "application/json", "{}", 2);
 }

@@ -18,7 +18,7 @@
 	H(route_token_revoke) H(route_ticket_create) H(route_key_create) \
 	H(route_key_list) H(route_key_revoke) H(route_audit) \
 	H(route_quarantine_list) H(route_quarantine_retry) \
-	H(route_channel_resync)
+	H(route_channel_resync) H(route_channel_gaps)
 /* clang-format on */
 
 #define H(name) http_handler_fn name;

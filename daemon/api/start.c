@@ -21,7 +21,6 @@
 #include <string.h>
 #include <systemd/sd-daemon.h>
 
-#define RESYNC_MS (10 * 60 * 1000)
 /* How long a start waits for PostgreSQL before phones are heard without it. */
 #define INTAKE_WAIT_MS 1500
 /* Another daemon that is alive renews its lease; one that died has lost it by then. */
@@ -102,8 +101,9 @@ begin_channel(struct app *app, const struct conf_section *s, const uint64_t *che
 		if (!ph)
 			return false;
 	}
-	struct channel_opts opts = {
-		ops, s->name, values->tenant, s->extension, RESYNC_MS};
+	const struct phone_conf *phone = s->extension;
+	struct channel_opts opts = {ops, s->name, values->tenant, s->extension,
+		ops->caps & CHANNEL_PHONE ? phone->resync_ms : 0};
 	struct channel *ch = channel_core_open(app->channels, &opts, &err);
 	if (!ch) {
 		log_errorx(NULL, "channel %s: %s", s->name, err.text);

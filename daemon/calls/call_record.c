@@ -22,9 +22,10 @@ call_variables_json(struct buf *out, const struct call *c)
 	json_put_object_end(&j);
 }
 
-/* Recordings and voicemail: references as the phone system gave them. */
+/* Recordings and voicemail: references as the phone system gave them. The source is kept
+ * here: see interaction_history_rule in conf/sql/020-gaps.sql. */
 static void
-details_json(struct buf *out, const struct call *c)
+details_json(struct buf *out, const struct call *c, const char *source)
 {
 	struct json_out j;
 	json_out_init(&j, out);
@@ -41,6 +42,8 @@ details_json(struct buf *out, const struct call *c)
 		json_put_string(&j, "language", c->language);
 	if (c->recovered)
 		json_put_bool(&j, "recovered", true);
+	if (source)
+		json_put_string(&j, "source", source);
 	json_put_object_end(&j);
 }
 
@@ -133,12 +136,14 @@ fill_remote(struct call_record *r, const struct call *c, const char *region)
 
 void
 call_record_init(struct call_record *r, const struct call *c,
-	const struct tenant *tenant, const char *region)
+	const struct tenant *tenant, const char *region, const char *source)
 {
 	memset(r, 0, sizeof(*r));
 	snprintf(r->external_id, sizeof(r->external_id), "%s", c->key);
 	call_variables_json(&r->variables, c);
-	details_json(&r->details, c);
+	r->source = source ? source : "events";
+	r->gap = c->missed != 0 || source;
+	details_json(&r->details, c, source);
 	summarise(&r->summary, c);
 	bool ended = c->phase == CALL_PHASE_ENDED;
 	r->in.tenant = tenant;
@@ -243,6 +248,8 @@ call_record_json(struct json_out *j, const char *key, const struct call_record *
 	add_ms(j, "wait_ms", in->wait_ms);
 	add_ms(j, "talk_ms", in->talk_ms);
 	add_ms(j, "hold_ms", in->hold_ms);
+	json_put_string(j, "source", r->source);
+	json_put_bool(j, "gap", r->gap);
 	json_put_array(j, "legs");
 	for (size_t i = 0; i < in->n_legs; i++)
 		add_leg(j, &in->legs[i]);

@@ -13,12 +13,14 @@ struct call_record {
 	struct interaction_leg *legs;
 	struct buf summary, variables, details;
 	char external_id[256];
+	const char *source; /* "events", or the history's format */
+	bool gap;	    /* something of it was not heard */
 };
 
-/* Fills the record from the call as it is now. region: for its number. Freed with
- * call_record_fini. The caller sets in.no_contact for numbers of our own. */
+/* Fills the record from the call as it is now. region: for its number; source: NULL if
+ * events told it, else "cdr" or "cel". Freed with call_record_fini. The caller sets in.no_contact for numbers of our own. */
 void call_record_init(struct call_record *, const struct call *, const struct tenant *,
-	const char *region);
+	const char *region, const char *source);
 void call_record_fini(struct call_record *);
 
 /* {"CUSTOMER_ID":"42",…} appended. */

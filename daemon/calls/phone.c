@@ -87,6 +87,7 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	list_init(&ph->dirty);
 	map_init(&ph->by_id);
 	ph->tracker = make_tracker(ph);
+	phone_gap_open(ph);
 	ph->tick = loop_timer_new(ph->loop, on_tick, ph);
 	ph->flush = loop_timer_new(ph->loop, on_flush, ph);
 	loop_timer_start(ph->flush, FLUSH_MS);
@@ -112,6 +113,7 @@ phone_close(struct phone **php)
 	*php = NULL;
 	ph->closing = true;
 	phone_flush(ph);
+	phone_gap_close(ph);
 	list_for_each_safe (&ph->calls, it)
 		phone_call_free(LIST_ENTRY(it, struct phone_call, link));
 	tracker_free(&ph->tracker);
@@ -217,6 +219,7 @@ phone_event(struct phone *ph, const struct call_event *ev)
 		stamped.at_us = phone_now(ph);
 	ph->events_seen++;
 	apply(ph, &stamped, append(ph, &stamped));
+	phone_gap_event(ph, stamped.type);
 	arm_tick(ph);
 	if (ph->last_seq - ph->flushed > CHECKPOINT_EVERY)
 		phone_flush(ph);
@@ -246,6 +249,7 @@ replay_record(void *arg, uint64_t seq, const void *data, size_t len)
 	}
 	/* Endings that waited for their reason when we died had waited long enough. */
 	tracker_tick(r->phone->tracker, ev.at_us);
+	r->phone->replayed_us = ev.at_us;
 	apply(r->phone, &ev, seq);
 	return true;
 }
@@ -258,8 +262,6 @@ phone_replay(struct phone *ph)
 	ph->replaying = true;
 	uint64_t n = spool_replay(
 		ph->spool, ph->sent_checkpoint + 1, replay_record, &r, &gap);
-	ph->replaying = false;
-	ph->synced = false;
 	if (n)
 		log_info(
 			ph->who, "replayed %" PRIu64 " phone events from the spool", n);
@@ -272,8 +274,12 @@ phone_replay(struct phone *ph)
 	/* The phone system has gone on without us: nothing is known until a snapshot.
 	 */
 	struct call_event lost = {.type = CALL_LINK_LOST, .at_us = phone_now(ph)};
-	if (n)
+	if (n) {
+		gaps_heard_before(ph->gaps, ph->replayed_us);
 		tracker_apply(ph->tracker, &lost, 0);
+		tracker_tick(ph->tracker, lost.at_us);
+	}
+	ph->replaying = ph->synced = false;
 	ph->event_us = 0; /* how its clock goes now is not known yet */
 	arm_tick(ph);
 	return n;
@@ -315,6 +321,7 @@ on_flush(void *arg)
 	phone_flush(ph);
 	spool_release(
 		ph->spool, writer_committed(ph->writer, ph->tenant->name, ph->channel));
+	phone_gap_tick(ph);
 	loop_timer_start(ph->flush, FLUSH_MS);
 }
 
@@ -356,7 +363,7 @@ phone_calls_json(struct phone *ph, struct json_out *j)
 	list_for_each (&ph->calls, it) {
 		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, link);
 		struct call_record r;
-		call_record_init(&r, pc->call, ph->tenant, phone_region(ph));
+		call_record_init(&r, pc->call, ph->tenant, phone_region(ph), NULL);
 		call_record_json(j, NULL, &r, &pc->contact);
 		call_record_fini(&r);
 	}
@@ -367,6 +374,7 @@ phone_get_stats(const struct phone *ph, struct phone_stats *st)
 {
 	tracker_get_stats(ph->tracker, &st->tracker);
 	spool_get_stats(ph->spool, &st->spool);
+	gaps_get_stats(ph->gaps, &st->gaps);
 	st->events = ph->events_seen;
 	st->not_spooled = ph->not_spooled;
 	st->checkpoint = ph->sent_checkpoint;
@@ -388,6 +396,15 @@ phone_status_json(const struct phone *ph, struct json_out *j)
 	json_put_int(j, "seen", (int64_t)st.events);
 	json_put_int(j, "repeated", (int64_t)st.tracker.duplicates);
 	json_put_int(j, "interrupted", (int64_t)st.tracker.interrupted);
+	json_put_object_end(j);
+	json_put_time(j, "compared_at", st.gaps.compared_us);
+	json_put_object(j, "gaps");
+	for (unsigned i = 0; i < GAP_CAUSE_COUNT; i++)
+		json_put_int(j, gap_cause_text(i), (int64_t)st.gaps.by_cause[i]);
+	json_put_int(j, "missed_calls", (int64_t)st.gaps.missed_calls);
+	json_put_int(j, "missed_events", (int64_t)st.gaps.missed_events);
+	json_put_int(j, "written", (int64_t)st.gaps.written);
+	json_put_int(j, "completed", (int64_t)st.gaps.completed);
 	json_put_object_end(j);
 	json_put_object(j, "spool");
 	json_put_int(j, "last", (int64_t)st.spool.last_seq);

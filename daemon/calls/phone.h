@@ -16,6 +16,7 @@
 #include <desk/events.h>
 #include <desk/pop.h>
 #include <io/spool.h>
+#include <calls/gap.h>
 #include <calls/tracker.h>
 #include <timeline/writer.h>
 
@@ -55,6 +56,16 @@ phone_take_checkpoint(struct phone *, uint64_t checkpoint, uint64_t *back_r) MUS
 /* Calls still alive stay in the spool for the next daemon. */
 void phone_close(struct phone **);
 
+/* What the next comparison with a snapshot finds; NULL: none came in 20 s, or it closes.
+ * fn comes once, later; while the phone's database questions wait, at once all the same. */
+struct phone_comparison {
+	struct tracker_compared compared;
+	bool has_gap;
+	struct uuid gap; /* the id of its record */
+};
+typedef void phone_compared_fn(void *arg, const struct phone_comparison *);
+void phone_on_compared(struct phone *, phone_compared_fn *fn, void *arg);
+
 /* The calls alive now, as items of a JSON array (interaction objects of contract.md). */
 void phone_calls_json(struct phone *, struct json_out *);
 /* Members for the channel's object in /v1/status. */
@@ -64,6 +75,7 @@ bool phone_is_synced(const struct phone *);
 
 struct phone_stats {
 	struct tracker_stats tracker;
+	struct gaps_stats gaps;
 	struct spool_stats spool;
 	unsigned long long events, not_spooled;
 	uint64_t checkpoint;

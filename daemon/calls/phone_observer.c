@@ -127,7 +127,7 @@ static void
 fill_record(struct phone_call *pc, struct call_record *r)
 {
 	struct phone *ph = pc->phone;
-	call_record_init(r, pc->call, ph->tenant, phone_region(ph));
+	call_record_init(r, pc->call, ph->tenant, phone_region(ph), NULL);
 	if (r->in.remote_value && phone_is_own_number(ph, pc->call->number))
 		r->in.no_contact = true;
 	if (r->in.remote_value && !r->in.no_contact)
@@ -433,4 +433,6 @@ const struct tracker_observer phone_observer = {
 	.leg_changed = leg_changed,
 	.leg_ended = leg_ended,
 	.queue_changed = queue_changed,
+	.call_missed = phone_call_missed,
+	.compared = phone_compared,
 };

@@ -21,6 +21,10 @@ struct phone {
 	struct agent_states *states;
 	struct spool *spool;
 	struct tracker *tracker;
+	struct gaps *gaps;
+	bool hearing;	     /* compared, and not lost since */
+	int64_t replayed_us; /* the last event's time in the spool */
+	struct list waiters; /* for the next comparison */
 	struct loop_timer *tick, *flush;
 	struct list calls;	/* struct phone_call.link */
 	struct map by_id;	/* the same, by the interaction's id */
@@ -66,5 +70,13 @@ bool phone_is_own_number(const struct phone *, const char *number);
 /* The subject is left alone: its pops are closed, or stay open for the next daemon. */
 void phone_call_free(struct phone_call *);
 void phone_free(struct phone *);
+
+/* phone_gap.c: of the observer; and what hearing it, or not, has to do with gaps. */
+void phone_compared(void *arg, const struct tracker_compared *);
+void phone_call_missed(void *arg, struct call *, enum tracker_missed);
+void phone_gap_open(struct phone *);
+void phone_gap_event(struct phone *, enum call_event_type); /* one was applied */
+void phone_gap_tick(struct phone *);			    /* about every second */
+void phone_gap_close(struct phone *);
 
 #endif

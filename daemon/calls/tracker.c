@@ -503,7 +503,7 @@ apply_channel(struct tracker *t, const struct call_event *ev)
 		if (!t->listed)
 			compare_heard(c, ev->type);
 	} else if (!str_empty(ev->uid) && !chan_find(t, ev->boot, ev->uid) &&
-		 ev->type != CALL_SNAPSHOT_CHANNEL && ev->type != CALL_ORIGINATE) {
+		   ev->type != CALL_SNAPSHOT_CHANNEL && ev->type != CALL_ORIGINATE) {
 		on_unknown(t, ev);
 	}
 	return c != NULL;
@@ -586,12 +586,6 @@ next_group_due(const struct tracker *t)
 	return list_is_empty(&t->due)
 		       ? 0
 		       : LIST_ENTRY(t->due.next, struct group, due_link)->due_us;
-}
-
-void
-tracker_settle(struct tracker *t)
-{
-	settle_dirty(t);
 }
 
 int64_t

@@ -36,12 +36,12 @@ const char *tracker_missed_text(enum tracker_missed);
 
 /* The outcome of one comparison with a snapshot. */
 struct tracker_compared {
-	bool live;    /* no connection was lost: what was missed, was lost on a live one */
+	bool live; /* no connection was lost: what was missed, was lost on a live one */
 	bool stopped; /* the phone system stopped or started anew in between */
 	int64_t since_us; /* the connection's loss, or the comparison before; 0 = the first */
-	int64_t at_us;	  /* of the snapshot's end */
+	int64_t at_us;			       /* of the snapshot's end */
 	unsigned missed[TRACKER_MISSED_KINDS]; /* channels, internal ones too */
-	unsigned events; /* that were missed at least */
+	unsigned events;		       /* that were missed at least */
 };
 
 /* Told about every change, never inside a half-made one; may not call the tracker. */

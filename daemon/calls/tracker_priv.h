@@ -98,7 +98,8 @@ struct chan {
 	unsigned n_vars, vars_bytes;
 	unsigned snapshot; /* the last that listed it */
 	bool snapshot_waiting, snapshot_parked;
-	unsigned doubts; /* bits of enum tracker_missed: a list said so, no event (yet) */
+	unsigned
+		doubts; /* bits of enum tracker_missed: a list said so, no event (yet) */
 	unsigned long long last_event;
 	unsigned mark; /* == tracker.mark: connected with the customer */
 };
@@ -273,11 +274,13 @@ void snapshot_overflow(struct tracker *); /* makes room for one more channel */
 
 /* tracker_compare.c */
 void compare_doubt(struct tracker *, struct chan *, enum tracker_missed);
-void compare_heard(struct chan *, enum call_event_type); /* an event, not a list, says it */
+void
+compare_heard(struct chan *, enum call_event_type); /* an event, not a list, says it */
 void compare_gone(struct tracker *, struct chan *); /* it will be heard of no more */
-void compare_lost(struct tracker *, struct chan *); /* the list proved that it is gone */
-void compare_begin(struct tracker *);		    /* the snapshot's end has come */
-void compare_interrupted(struct tracker *);	    /* the connection was lost */
+void
+compare_lost(struct tracker *, struct chan *); /* the list proved that it is gone */
+void compare_begin(struct tracker *);	       /* the snapshot's end has come */
+void compare_interrupted(struct tracker *);    /* the connection was lost */
 /* Settles what is in doubt and tells the outcome, once it is due. */
 void compare_tick(struct tracker *, int64_t now_us);
 void compare_tell_call(struct tracker *, struct tcall *);

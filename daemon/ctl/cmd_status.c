@@ -1,4 +1,4 @@
-/* cmd_status.c - status, channels, channel resync, calls: what is going on. */
+/* cmd_status.c - status, channels, calls: what is going on. */
 #include <ctl/cmd.h>
 
 #include <clock.h>
@@ -241,40 +241,6 @@ const struct ctl_command cmd_channels = {
 		"  interactctl channels pbx-main\n",
 	.max_words = 1,
 	.run = run_channels,
-};
-
-static int
-show_resync(const struct ctl *ctl, const json_t *o)
-{
-	(void)ctl;
-	(void)o;
-	puts("Asked for a snapshot; what it corrects shows in `interactctl channels NAME`.");
-	return CTL_OK;
-}
-
-static int
-run_resync(struct ctl *ctl, const struct ctl_args *a)
-{
-	struct buf path = BUF_INIT;
-	buf_adds(&path, "/v1/channels");
-	client_path_add(&path, a->words[0]);
-	buf_adds(&path, "/resync");
-	int rc = cmd_run(ctl, "POST", buf_str(&path), NULL, show_resync);
-	buf_fini(&path);
-	return rc;
-}
-
-const struct ctl_command cmd_channel_resync = {
-	.name = "channel resync",
-	.usage = "NAME",
-	.group = "Keeping it running",
-	.summary = "compare a phone system's calls with ours now",
-	.help = "Asks the phone system for a snapshot of its calls, as after every\n"
-		"reconnect, and ends the calls that it no longer knows.\n\n"
-		"  interactctl channel resync pbx-main\n",
-	.min_words = 1,
-	.max_words = 1,
-	.run = run_resync,
 };
 
 /* ---- calls ------------------------------------------------------------------------ */

@@ -22,7 +22,8 @@
 
 #define CLOSE_MS	2000
 #define COUNTERS_MAX	64
-#define RESYNC_PAUSE_US 5000000 /* between two wishes of the operator */
+#define RESYNC_PAUSE_US 5000000 /* between a wish and any other */
+#define RESYNC_BUSY_MS	30000	/* then the timer tries again */
 #define REFUSED_LOG_S	60
 
 struct counter {
@@ -58,7 +59,8 @@ struct channel {
 	struct counters counted, refused;
 	unsigned long long call_events[CALL_EVENT_TYPES];
 
-	int64_t resync_ms, resynced_us; /* the second on the monotonic clock */
+	int64_t resync_ms;
+	int64_t resynced_us, wished_us; /* by timer, by hand; monotonic, 0 = never */
 	struct loop_timer *resync_timer;
 
 	bool closed;	/* the driver let go */
@@ -144,10 +146,17 @@ static void
 on_resync_due(void *arg)
 {
 	struct channel *ch = arg;
+	int64_t next = loop_backoff_ms(0, ch->resync_ms, ch->resync_ms);
+	int64_t now = clock_mono_us();
 
-	loop_timer_start(
-		ch->resync_timer, loop_backoff_ms(0, ch->resync_ms, ch->resync_ms));
-	ch->ops->resync(ch);
+	if (ch->ops->busy && ch->ops->busy(ch)) {
+		channel_count(ch, "snapshots_put_off", 1);
+		next = next < RESYNC_BUSY_MS ? next : RESYNC_BUSY_MS;
+	} else if (!ch->wished_us || now - ch->wished_us >= RESYNC_PAUSE_US) {
+		ch->resynced_us = now;
+		ch->ops->resync(ch);
+	}
+	loop_timer_start(ch->resync_timer, next);
 }
 
 struct channel_core *
@@ -304,6 +313,7 @@ int
 channel_core_resync(struct channel *ch, struct err *err)
 {
 	int64_t now = clock_mono_us();
+	const char *busy;
 
 	if (!ch->ops->resync)
 		return err_set(
@@ -311,9 +321,12 @@ channel_core_resync(struct channel *ch, struct err *err)
 	if (ch->state != CHANNEL_UP)
 		return err_set(err, "channel %s is not up: %s", ch->name,
 			ch->why ? ch->why : state_texts[ch->state]);
-	if (ch->resynced_us && now - ch->resynced_us < RESYNC_PAUSE_US)
+	if ((ch->resynced_us && now - ch->resynced_us < RESYNC_PAUSE_US) ||
+		(ch->wished_us && now - ch->wished_us < RESYNC_PAUSE_US))
 		return err_set(err, "channel %s was asked a moment ago", ch->name);
-	ch->resynced_us = now;
+	if (ch->ops->busy && (busy = ch->ops->busy(ch)))
+		return err_set(err, "channel %s: %s", ch->name, busy);
+	ch->wished_us = now;
 	ch->ops->resync(ch);
 	return 0;
 }

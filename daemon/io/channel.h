@@ -86,7 +86,7 @@ void channel_set_user(struct channel *, void *user);
 void *channel_user(const struct channel *);
 
 /* Asks the driver to compare with the phone system now: -1 with a sentence if it is not
- * up, the driver cannot, or it was asked less than 5 s ago. */
+ * up or slow to answer, the driver cannot, or it was asked less than 5 s ago. */
 int channel_core_resync(struct channel *, struct err *) MUST_CHECK;
 
 /* Every counter, in the order of first use: those of channel_count, then call events by

@@ -306,9 +306,35 @@ on_queue_changed(void *arg, struct call *c, struct call_leg *leg)
 		close_pop(s, p, leg);
 }
 
+static void
+on_missed(void *arg, struct call *c, enum tracker_missed what)
+{
+	struct seen *s = arg;
+	struct seen_call *call = find_call(s, &c->id);
+
+	s->told++;
+	if (!call)
+		complain(s, "something missed of a call not begun");
+	else if (call->ended)
+		complain(s, "something missed of a call told ended");
+	else if (call->missed & 1u << what)
+		complain(s, "the same missed twice");
+	else
+		call->missed |= 1u << what;
+}
+
+static void
+on_compared(void *arg, const struct tracker_compared *cmp)
+{
+	struct seen *s = arg;
+
+	s->n_compared++;
+	s->compared = *cmp;
+}
+
 const struct tracker_observer seen_observer = {on_begun, on_changed, on_ended,
 	on_absorbed, on_leg_begun, on_leg_changed, on_leg_ended, on_queue_changed,
-	on_corrected};
+	on_corrected, on_missed, on_compared};
 
 const struct phone_conf *
 seen_phone_conf(void)

@@ -35,14 +35,16 @@ struct seen_call {
 	int64_t at_us, ended_us, wait_ms, talk_ms, hold_ms;
 	struct seen_leg legs[64];
 	unsigned n_legs;
+	unsigned missed; /* bits of enum tracker_missed */
 };
 
 #define SEEN_MAX 256
 struct seen {
 	struct seen_call calls[SEEN_MAX];
 	struct seen_pop pops[SEEN_MAX];
-	unsigned n_calls, n_pops;
-	unsigned errors; /* what an observer must never be told */
+	unsigned n_calls, n_pops, n_compared;
+	struct tracker_compared compared; /* the last */
+	unsigned errors;		  /* what an observer must never be told */
 	char error[256];
 	unsigned told;
 };

@@ -340,6 +340,7 @@ class FakeAsterisk:
         self.started = time.time() - 3600
         self.booted = True
         self.mute = False  # reads and says nothing
+        self.losing = False  # events happen and nobody is told, as past a full queue
         self.lists = set(LISTS)  # what a client asks for before a play begins
         self.denied = {}  # {"CoreShowChannels": "Permission denied"}: answered so
         self.actions = []  # [(name, {key: value})] as they came; keys in lower case
@@ -457,7 +458,7 @@ class FakeAsterisk:
         """To every client that wants it, and into the model."""
         self.model.apply(parse(raw))
         for session in list(self.sessions):
-            if not times or not session.wants(raw):
+            if not times or self.losing or not session.wants(raw):
                 continue
             session.write((raw + b"\r\n\r\n") * times)
             try:

@@ -1,0 +1,31 @@
+-- Statements of the phone systems: gaps, and what their own records fill in.
+
+-- name: channel_heard_get
+SELECT time_to_us(at) FROM channel_heard WHERE tenant_id = $1::int AND channel = $2::text
+
+-- name: channel_heard_set
+INSERT INTO channel_heard AS h (tenant_id, channel, at)
+VALUES ($1::int, $2::text, us_to_time($3::bigint))
+ON CONFLICT (tenant_id, channel) DO UPDATE SET at = greatest(h.at, excluded.at)
+
+-- name: gap_save
+SELECT gap_save($1::int, $2::text, $3::uuid, $4::bigint, $5::bigint, $6::text, $7::jsonb,
+	$8::int, $9::int, $10::text, $11::uuid[], $12::text[])
+
+-- name: gap_filled
+SELECT gap_filled($1::int, $2::text, $3::uuid, $4::text, $5::int, $6::int, $7::uuid[])
+
+-- name: gap_waiting
+-- Gaps that were left waiting for the history by a daemon that ended.
+SELECT id, time_to_us(began_at), time_to_us(ended_at) FROM gap
+WHERE tenant_id = $1::int AND channel = $2::text AND history = 'waiting'
+	AND ended_at > now() - interval '7 days'
+ORDER BY began_at LIMIT 20
+
+-- name: gap_list
+SELECT g.id, gap_json(g) FROM gap g
+WHERE tenant_id = $1::int AND channel = $2::text AND ($3::uuid IS NULL OR id < $3::uuid)
+ORDER BY id DESC LIMIT $4::int
+
+-- name: history_wanted
+SELECT id, known FROM history_wanted($1::int, $2::uuid[])
