@@ -438,6 +438,10 @@ run(struct gaps *gs)
 
 	if (gs->busy || gs->asking || loop_timer_is_running(gs->retry))
 		return;
+	if (gs->opts.store->held) { /* the daemon is not live yet */
+		loop_timer_start(gs->retry, RETRY_MS);
+		return;
+	}
 	if (!gs->known) {
 		ask_heard(gs);
 		return;
