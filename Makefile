@@ -1,5 +1,5 @@
 # interactd: one makefile, no recursion, no configure step. `make V=san` builds the same
-# tree into build/san. Targets: all check lint san cov fuzz bench demo install clean deps.
+# tree into build/san. Targets: all check lint san cov fuzz bench demo install deb clean deps.
 PREFIX ?= /usr/local
 bindir ?= $(PREFIX)/bin
 sbindir ?= $(PREFIX)/sbin
@@ -137,7 +137,7 @@ demo: deps-check
 # ---- What Debian 12 lacks ---------------------------------------------------------
 DEB_BUILD := gcc g++ pkg-config libevent-dev libhiredis-dev libpq-dev libjansson-dev \
 	libsodium-dev libssl-dev libcurl4-openssl-dev libsystemd-dev libinih-dev \
-	libphonenumber-dev python3 xz-utils
+	libphonenumber-dev python3 xz-utils dpkg-dev
 DEB_RUN := postgresql-15 redis-server redis-tools procps
 DEB_TEST := python3-pytest python3-psycopg2 python3-redis python3-websockets \
 	python3-aiohttp python3-jsonschema sip-tester curl openssl clang clang-format libclang-rt-14-dev \
@@ -149,6 +149,11 @@ deps-check:
 	@tests/lib/deps check
 
 # ---- Installation -----------------------------------------------------------------
+# The configuration is never overwritten; the units get the paths they are installed with.
+sysusersdir ?= /usr/lib/sysusers.d
+tmpfilesdir ?= /usr/lib/tmpfiles.d
+completiondir ?= $(PREFIX)/share/bash-completion/completions
+docdir ?= $(PREFIX)/share/doc/interactd
 install: all
 	install -D -m 0755 $B/interactd $(DESTDIR)$(sbindir)/interactd
 	install -D -m 0755 $B/interactctl $(DESTDIR)$(bindir)/interactctl
@@ -156,14 +161,31 @@ install: all
 	test -e $(DESTDIR)$(sysconfdir)/interactd/interactd.conf || install -m 0640 \
 		conf/interactd.conf $(DESTDIR)$(sysconfdir)/interactd/interactd.conf
 	install -D -m 0644 conf/interactd.conf.5 $(DESTDIR)$(mandir)/man5/interactd.conf.5
-	install -d $(DESTDIR)$(unitdir)
+	install -D -m 0644 conf/interactd-driver.7 $(DESTDIR)$(mandir)/man7/interactd-driver.7
+	install -D -m 0644 conf/interactd.8 $(DESTDIR)$(mandir)/man8/interactd.8
+	install -d $(DESTDIR)$(mandir)/man1 $(DESTDIR)$(completiondir)
+	$B/interactctl manual >$(DESTDIR)$(mandir)/man1/interactctl.1
+	$B/interactctl completion bash >$(DESTDIR)$(completiondir)/interactctl
+	install -d $(DESTDIR)$(unitdir) $(DESTDIR)$(sysusersdir) $(DESTDIR)$(tmpfilesdir)
 	sed 's|@sbindir@|$(sbindir)|; s|@sysconfdir@|$(sysconfdir)|' \
 		systemd/interactd.service.in >$(DESTDIR)$(unitdir)/interactd.service
+	install -m 0644 systemd/interactd.socket $(DESTDIR)$(unitdir)/interactd.socket
+	install -m 0644 systemd/interactd.sysusers $(DESTDIR)$(sysusersdir)/interactd.conf
+	install -m 0644 systemd/interactd.tmpfiles $(DESTDIR)$(tmpfilesdir)/interactd.conf
+	install -d $(DESTDIR)$(docdir)
+	install -m 0644 README.md $(wildcard README.zh-CN.md) LICENSE $(DESTDIR)$(docdir)
+
+# build/interactd_VERSION_ARCH.deb, for the Debian that it is made on.
+deb: all
+	+@systemd/deb/build $(VERSION) $B
+# Its whole life on a bare Debian under systemd (root, debootstrap, systemd-container).
+check-deb: deb
+	@tests/lib/deb-check build/interactd_$(VERSION)_$$(dpkg --print-architecture).deb
 
 clean:
 	rm -rf build
-.PHONY: all unit integration check check-asterisk san cov fuzz fuzz-bins bench bench-quick lint demo \
-	deps deps-check install clean
+.PHONY: all unit integration check check-asterisk check-deb san cov fuzz fuzz-bins bench \
+	bench-quick lint demo deps deps-check install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $B/daemon/main.d $B/daemon/ctl/main.d $(UNIT:=.d) $(FUZZ:=.d) \
