@@ -262,7 +262,7 @@ static const struct phone_metric {
 	{"spool_failed_total", "counter", "Events that could not be kept on disk.",
 		FAILED},
 	{"spool_frozen", "gauge",
-		"1 while calls wait in it for the next start of the daemon.", FROZEN},
+		"1 while calls are in it that the database is yet to get.", FROZEN},
 };
 
 static unsigned long long

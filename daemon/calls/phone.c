@@ -39,16 +39,16 @@ directory_agent_of(
 		ph->agents, ph->tenant->name, channel, endpoint, pattern_agent);
 }
 
-static struct tracker *
-make_tracker(struct phone *ph)
+struct tracker *
+phone_tracker_new(struct phone *ph, const struct tracker_observer *observer, void *arg)
 {
 	struct tracker_opts opts = {
 		.tenant = ph->tenant->name,
 		.channel = ph->channel,
 		.conf = ph->conf,
 		.directory = {directory_agent_of, ph},
-		.observer = &phone_observer,
-		.observer_arg = ph,
+		.observer = observer,
+		.observer_arg = arg,
 	};
 	return tracker_new(&opts);
 }
@@ -86,10 +86,12 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	list_init(&ph->calls);
 	list_init(&ph->dirty);
 	map_init(&ph->by_id);
-	ph->tracker = make_tracker(ph);
+	ph->tracker = phone_tracker_new(ph, &phone_observer, ph);
 	phone_gap_open(ph);
 	ph->tick = loop_timer_new(ph->loop, on_tick, ph);
 	ph->flush = loop_timer_new(ph->loop, on_flush, ph);
+	ph->heal_timer = loop_timer_new(ph->loop, phone_heal_on_timer, ph);
+	map_init(&ph->refused);
 	loop_timer_start(ph->flush, FLUSH_MS);
 	return ph;
 }
@@ -98,6 +100,7 @@ void
 phone_free(struct phone *ph)
 {
 	map_fini(&ph->by_id);
+	map_fini(&ph->refused);
 	xfree(&ph->channel);
 	xfree(&ph);
 }
@@ -112,6 +115,7 @@ phone_close(struct phone **php)
 		return;
 	*php = NULL;
 	ph->closing = true;
+	phone_heal_end(ph);
 	phone_flush(ph);
 	phone_gap_close(ph);
 	list_for_each_safe (&ph->calls, it)
@@ -119,6 +123,7 @@ phone_close(struct phone **php)
 	tracker_free(&ph->tracker);
 	loop_timer_free(&ph->tick);
 	loop_timer_free(&ph->flush);
+	loop_timer_free(&ph->heal_timer);
 	spool_close(&ph->spool);
 	buf_fini(&ph->scratch);
 	ph->closed = true;
@@ -319,6 +324,7 @@ on_flush(void *arg)
 {
 	struct phone *ph = arg;
 	phone_flush(ph);
+	phone_heal_begin(ph);
 	spool_release(
 		ph->spool, writer_committed(ph->writer, ph->tenant->name, ph->channel));
 	phone_gap_tick(ph);
@@ -380,8 +386,9 @@ phone_get_stats(const struct phone *ph, struct phone_stats *st)
 	st->checkpoint = ph->sent_checkpoint;
 	st->frozen = ph->frozen;
 	if (ph->frozen && !st->spool.write_error)
-		st->spool.write_error = "calls wait in it for the next start: too many "
-					"waited for the database";
+		st->spool.write_error =
+			"too many calls waited for the database: some are in the spool "
+			"only, and are written by and by";
 }
 
 void

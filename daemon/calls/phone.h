@@ -79,7 +79,7 @@ struct phone_stats {
 	struct spool_stats spool;
 	unsigned long long events, not_spooled;
 	uint64_t checkpoint;
-	bool frozen; /* some calls are in the spool only, until the next start */
+	bool frozen; /* some calls are in the spool only, until there is room */
 };
 void phone_get_stats(const struct phone *, struct phone_stats *);
 

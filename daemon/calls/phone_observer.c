@@ -15,6 +15,10 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Bounds what is remembered of calls in the spool only; more of them are written too, but
+ * without the event of their end if their beginning was written. */
+#define REFUSED_MAX 20000
+
 /* ---- Savings ----------------------------------------------------------------------
  */
 
@@ -24,6 +28,7 @@ struct saving {
 	struct uuid id;
 	bool ended, gone; /* gone: absorbed by another call */
 	bool quiet;	  /* replayed: told before, unless it turns out to be new */
+	bool found;	  /* by the healing */
 	struct buf json;  /* the interaction as saved, its contact still null */
 	struct address remote;
 	struct event_stamp stamp;
@@ -84,8 +89,9 @@ publish(struct saving *s, const struct write_result *result)
 }
 
 /* The writer refuses when too many calls wait: from then on the spool alone keeps them,
- * and nothing may be cut from it until the next start replays it. To be called before
- * the refused saving's checkpoint is computed, which would pass it by. */
+ * and nothing may be cut from it until phone_heal.c has read it again (or the next start
+ * has). To be called before the refused saving's checkpoint is computed, which would pass
+ * it by. */
 static void
 freeze(struct phone *ph)
 {
@@ -94,11 +100,21 @@ freeze(struct phone *ph)
 	if (log_once_due(&ph->refused_log, 60, &quiet))
 		log_errorx(ph->who,
 			"too many calls wait for the database; from here on they are "
-			"kept in "
-			"the spool only and written after the next start (%lu more "
-			"since the "
-			"last message)",
+			"kept in the spool only, and written when there is room "
+			"(%lu more since the last message)",
 			quiet);
+}
+
+/* The healing finds the call; that its end is news must be known then. */
+static void
+note_refused(struct phone *ph, const struct saving *s)
+{
+	char text[UUID_TEXT_LEN];
+	struct phone_call *pc = find_call(ph, &s->id);
+	if (pc && !pc->dirty_link.next)
+		list_append(&ph->dirty, &pc->dirty_link);
+	if (s->ended && !s->found && ph->refused.len < REFUSED_MAX)
+		map_put(&ph->refused, uuid_format(text, &s->id), ph);
 }
 
 static void
@@ -107,8 +123,12 @@ on_saved(void *arg, const struct write_result *result)
 	struct saving *s = arg;
 	struct phone *ph = s->phone;
 	struct phone_call *pc = find_call(ph, &s->id);
-	if (pc && pc->savings)
+	if (pc && pc->savings && !s->found)
 		pc->savings--;
+	if (s->found && --ph->heal_savings == 0 && ph->heal)
+		loop_timer_start(ph->heal_timer, 0);
+	if (result->status == WRITE_REFUSED && !ph->closed)
+		note_refused(ph, s);
 	if (result->status == WRITE_DONE && !s->gone) {
 		if (pc) {
 			pc->contact = result->contact;
@@ -159,40 +179,72 @@ free_event(struct interaction_event *event)
 	mem_free((void *)(uintptr_t)event->new_contact);
 }
 
-/* absorbed_by: nil, or the call this one turned out to be part of. */
+/* absorbed_by: nil, or the call this one turned out to be part of. Fills r, which the
+ * caller finishes. */
+static struct saving *
+saving_new(struct phone_call *pc, const struct uuid *absorbed_by, struct call_record *r)
+{
+	struct saving *s = xcalloc(1, sizeof(*s));
+	struct uuid nobody = {{0}};
+	struct json_out j;
+	fill_record(pc, r);
+	r->in.absorbed_by = *absorbed_by;
+	s->phone = pc->phone;
+	s->id = pc->call->id;
+	s->ended = pc->call->phase == CALL_PHASE_ENDED;
+	s->gone = !uuid_is_nil(absorbed_by);
+	s->quiet = pc->phone->replaying;
+	s->remote = r->remote;
+	json_out_init(&j, &s->json);
+	call_record_json(&j, NULL, r, &nobody);
+	return s;
+}
+
+/* Hands it over, with what webhooks are to hear of it. Ends r. */
+static void
+hand_over(struct saving *s, struct call_record *r, const struct checkpoint *checkpoint)
+{
+	struct interaction_event event;
+	if (!s->gone)
+		r->in.event = fill_event(s, &event);
+	s->phone->savings++;
+	writer_save(s->phone->writer, &r->in, checkpoint, on_saved, s);
+	if (r->in.event)
+		free_event(&event);
+	call_record_fini(r);
+}
+
+bool
+phone_save_found(struct phone *ph, struct call *c, const struct uuid *absorbed_by)
+{
+	struct phone_call once = {.phone = ph, .call = c};
+	struct call_record r;
+	char text[UUID_TEXT_LEN];
+	if (find_call(ph, &c->id))
+		return true;
+	if (writer_is_full(ph->writer))
+		return false;
+	struct saving *s = saving_new(&once, absorbed_by, &r);
+	s->found = true;
+	s->quiet = !map_remove(&ph->refused, uuid_format(text, &c->id));
+	ph->heal_savings++;
+	hand_over(s, &r, NULL);
+	return true;
+}
+
 static void
 save(struct phone_call *pc, const struct uuid *absorbed_by)
 {
 	struct phone *ph = pc->phone;
 	struct call_record r;
-	struct uuid nobody = {{0}};
-	struct json_out j;
-	fill_record(pc, &r);
-	r.in.absorbed_by = *absorbed_by;
+	struct saving *s = saving_new(pc, absorbed_by, &r);
 
-	struct saving *s = xcalloc(1, sizeof(*s));
-	s->phone = ph;
-	s->id = pc->call->id;
-	s->ended = pc->call->phase == CALL_PHASE_ENDED;
-	s->gone = !uuid_is_nil(absorbed_by);
-	s->quiet = ph->replaying;
-	s->remote = r.remote;
-	json_out_init(&j, &s->json);
-	call_record_json(&j, NULL, &r, &nobody);
-
-	struct interaction_event event;
-	if (!s->gone)
-		r.in.event = fill_event(s, &event);
 	if (writer_is_full(ph->writer))
 		freeze(ph);
 	struct checkpoint checkpoint = {ph->channel, phone_checkpoint(ph)};
 	ph->sent_checkpoint = checkpoint.seq;
-	ph->savings++;
 	pc->savings++;
-	writer_save(ph->writer, &r.in, &checkpoint, on_saved, s);
-	if (r.in.event)
-		free_event(&event);
-	call_record_fini(&r);
+	hand_over(s, &r, &checkpoint);
 	list_remove(&pc->dirty_link);
 }
 
@@ -208,6 +260,8 @@ phone_flush(struct phone *ph)
 {
 	struct uuid nobody = {{0}};
 	ph->flushed = ph->last_seq;
+	if (writer_is_full(ph->writer) && !ph->closing)
+		return; /* they stay dirty */
 	list_for_each_safe (&ph->dirty, it) {
 		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, dirty_link);
 		if (!pc->savings || ph->closing)

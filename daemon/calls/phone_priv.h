@@ -35,7 +35,12 @@ struct phone {
 	uint64_t sent_checkpoint; /* given to the writer last */
 	uint64_t flushed;	  /* last_seq at the last flush */
 	bool replaying, synced, closing;
-	bool frozen;	  /* the checkpoint stays: a saving was refused */
+	bool frozen;	   /* the checkpoint stays: a saving was refused */
+	struct heal *heal; /* under way; phone_heal.c */
+	struct loop_timer *heal_timer;
+	unsigned heal_savings; /* of `savings` */
+	struct map
+		refused;  /* ids of calls whose end was refused, at most REFUSED_MAX */
 	bool closed;	  /* freed with the last saving's answer */
 	unsigned savings; /* given to the writer, not answered yet */
 	/* The phone system's clock as its events tell it: the time of the last event (0 =
@@ -57,6 +62,17 @@ struct phone_call {
 };
 
 extern const struct tracker_observer phone_observer;
+
+/* phone_heal.c: begins it, if it is time. */
+void phone_heal_begin(struct phone *);
+void phone_heal_on_timer(void *phone);
+void phone_heal_end(struct phone *);
+/* Saves a call that the healing found ended, or part of another, unless it lives here.
+ * False if there is no room. */
+bool phone_save_found(struct phone *, struct call *, const struct uuid *absorbed_by);
+/* A tracker like the phone's own, told to that observer. */
+struct tracker *
+phone_tracker_new(struct phone *, const struct tracker_observer *, void *arg);
 
 /* Saves calls changed since their last saving, and moves the checkpoint along. */
 void phone_flush(struct phone *);

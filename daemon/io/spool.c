@@ -377,9 +377,8 @@ replay_segment(struct replay *r, const struct spool_segment *g)
 	return more;
 }
 
-/* The first segment after `after` which may hold seq. */
-static struct spool_segment *
-segment_find(struct spool *s, uint64_t seq, uint64_t after)
+struct spool_segment *
+spool_segment_find(struct spool *s, uint64_t seq, uint64_t after)
 {
 	list_for_each (&s->segments, it) {
 		struct spool_segment *g = LIST_ENTRY(it, struct spool_segment, link);
@@ -404,7 +403,8 @@ spool_replay(
 
 	assert(!s->replaying);
 	s->replaying = true;
-	while (more && r.expected < r.end && (g = segment_find(s, r.expected, after))) {
+	while (more && r.expected < r.end &&
+		(g = spool_segment_find(s, r.expected, after))) {
 		after = g->first;
 		more = replay_segment(&r, g);
 	}

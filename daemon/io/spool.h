@@ -71,6 +71,15 @@ int spool_append(struct spool *, const void *data, size_t len, uint64_t *seq_r,
 typedef bool spool_record_fn(void *arg, uint64_t seq, const void *data, size_t len);
 uint64_t spool_replay(
 	struct spool *, uint64_t from, spool_record_fn *, void *arg, uint64_t *gap_r);
+/* Reading along, a little at a time, while others append and release: from `from` on. It
+ * holds one segment in memory. Gone before its spool. */
+struct spool_cursor;
+struct spool_cursor *spool_cursor_new(struct spool *, uint64_t from);
+void spool_cursor_free(struct spool_cursor **);
+/* The next records, at most max, to fn (which must not close the spool; false stops).
+ * Returns how many; 0 = all there are now have been read. *gap_r += sequences missing. */
+size_t spool_cursor_read(struct spool_cursor *, size_t max, spool_record_fn *,
+	void *arg, uint64_t *gap_r);
 /* All records with seq <= upto are committed elsewhere: whole segments go. */
 void spool_release(struct spool *, uint64_t upto);
 void spool_get_stats(const struct spool *, struct spool_stats *);

@@ -122,6 +122,8 @@ struct spool_segment *spool_add_segment(struct spool *, uint64_t first, int64_t 
 /* The whole file, mallocated; NULL and logged if it cannot be read. */
 unsigned char *
 spool_read_segment(struct spool *, const struct spool_segment *, size_t *len_r);
+/* The first segment after the one named `after` which may hold seq, or NULL. */
+struct spool_segment *spool_segment_find(struct spool *, uint64_t seq, uint64_t after);
 /* Counts, logs and sets aside what is no record. */
 void spool_report_damage(struct spool *, const struct spool_segment *,
 	const unsigned char *data, size_t off, size_t len);

@@ -586,6 +586,12 @@ writer_is_full(const struct writer *w)
 	return w->closed || w->stats.waiting >= w->max_waiting;
 }
 
+bool
+writer_has_room(const struct writer *w)
+{
+	return !w->closed && w->stats.waiting < (w->max_waiting + 1) / 2;
+}
+
 void
 writer_save(struct writer *w, const struct interaction *in,
 	const struct checkpoint *checkpoint, write_done_fn *done, void *arg)

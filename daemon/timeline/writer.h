@@ -52,6 +52,8 @@ void writer_save(struct writer *, const struct interaction *, const struct check
 /* True: the next writer_save would be refused. What is refused must not lie below the
  * checkpoint of a later saving, so ask before computing one. */
 bool writer_is_full(const struct writer *);
+/* True if not even half of what may wait does. */
+bool writer_has_room(const struct writer *);
 /* A checkpoint alone (nothing to write happened for long). */
 void
 writer_checkpoint(struct writer *, const struct tenant *, const struct checkpoint *);
