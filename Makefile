@@ -173,7 +173,8 @@ install: all
 	install -m 0644 systemd/interactd.sysusers $(DESTDIR)$(sysusersdir)/interactd.conf
 	install -m 0644 systemd/interactd.tmpfiles $(DESTDIR)$(tmpfilesdir)/interactd.conf
 	install -d $(DESTDIR)$(docdir)
-	install -m 0644 README.md $(wildcard README.zh-CN.md) LICENSE $(DESTDIR)$(docdir)
+	install -m 0644 README.md $(wildcard README.zh-CN.md) LICENSE \
+		conf/grafana-dashboard.json $(DESTDIR)$(docdir)
 
 # build/interactd_VERSION_ARCH.deb, for the Debian that it is made on.
 deb: all

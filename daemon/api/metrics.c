@@ -13,14 +13,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* Upper bounds of the request histogram, in microseconds. */
-static const int64_t bounds_us[] = {
-	1000, 5000, 10000, 25000, 50000, 100000, 250000, 1000000, 5000000};
-
 struct route_count {
 	unsigned long long by_class[6]; /* 1xx … 5xx */
-	unsigned long long buckets[ARRAY_LEN(bounds_us)], count;
-	double sum_s;
+	struct histogram times;
 };
 
 struct metrics {
@@ -64,11 +59,7 @@ metrics_request(struct metrics *m, const char *pattern, int status, int64_t took
 	}
 	if (status >= 100 && status < 600)
 		c->by_class[status / 100]++;
-	for (size_t i = 0; i < ARRAY_LEN(bounds_us); i++)
-		if (took_us <= bounds_us[i])
-			c->buckets[i]++;
-	c->count++;
-	c->sum_s += (double)took_us / 1e6;
+	histogram_add(&c->times, took_us);
 }
 
 static void
@@ -92,6 +83,37 @@ counter(struct buf *b, const char *name, const char *help, unsigned long long va
 	buf_printf(b, "interactd_%s %llu\n", name, value);
 }
 
+/* The samples of one histogram; label NULL: it has none. */
+static void
+put_times(struct buf *b, const char *name, const char *label, const char *value,
+	const struct histogram *h)
+{
+	unsigned long long sum = 0;
+	char labels[256] = "";
+	if (label)
+		snprintf(labels, sizeof(labels), "%s=\"%s\"", label, value);
+	const char *comma = label ? "," : "";
+	for (size_t i = 0; i < HISTOGRAM_BOUNDS; i++) {
+		sum += h->counts[i];
+		buf_printf(b, "interactd_%s_bucket{%s%sle=\"%g\"} %llu\n", name, labels,
+			comma, (double)histogram_bounds_us[i] / 1e6, sum);
+	}
+	sum += h->counts[HISTOGRAM_BOUNDS];
+	buf_printf(b, "interactd_%s_bucket{%s%sle=\"+Inf\"} %llu\n", name, labels,
+		comma, sum);
+	const char *open = label ? "{" : "", *close = label ? "}" : "";
+	buf_printf(b, "interactd_%s_sum%s%s%s %.9g\ninteractd_%s_count%s%s%s %llu\n",
+		name, open, labels, close, (double)h->sum_us / 1e6, name, open, labels,
+		close, sum);
+}
+
+static void
+times(struct buf *b, const char *name, const char *help, const struct histogram *h)
+{
+	head(b, name, "histogram", help);
+	put_times(b, name, NULL, NULL, h);
+}
+
 static void
 write_route_requests(const char *key, void *value, void *arg)
 {
@@ -108,16 +130,8 @@ write_route_requests(const char *key, void *value, void *arg)
 static void
 write_route_times(const char *key, void *value, void *arg)
 {
-	static const char name[] = "interactd_http_request_seconds";
 	const struct route_count *c = value;
-	struct buf *b = arg;
-	for (size_t i = 0; i < ARRAY_LEN(bounds_us); i++)
-		buf_printf(b, "%s_bucket{route=\"%s\",le=\"%g\"} %llu\n", name, key,
-			(double)bounds_us[i] / 1e6, c->buckets[i]);
-	buf_printf(
-		b, "%s_bucket{route=\"%s\",le=\"+Inf\"} %llu\n", name, key, c->count);
-	buf_printf(b, "%s_sum{route=\"%s\"} %.9g\n%s_count{route=\"%s\"} %llu\n", name,
-		key, c->sum_s, name, key, c->count);
+	put_times(arg, "http_request_seconds", "route", key, &c->times);
 }
 
 static void
@@ -155,6 +169,13 @@ write_pops(struct buf *b, struct app *app)
 	counter(b, "pops_degraded_total", "Opened without contact data.", p.degraded);
 	counter(b, "pops_reissued_total", "Opened again after Redis lost its data.",
 		p.reissued);
+	times(b, "pop_seconds",
+		"From the sign that an agent's phone rings until Redis has published the "
+		"screen pop.",
+		&p.shown);
+	times(b, "card_seconds",
+		"From asking PostgreSQL who it is until contact and history were there.",
+		&p.cards);
 	counter(b, "events_dropped_total", "Events that Redis was away too long for.",
 		events_dropped(app->events));
 }
@@ -190,6 +211,8 @@ write_store(struct buf *b, struct app *app)
 	counter(b, "writer_quarantined_total",
 		"Units set aside: see interactctl quarantine.", w.quarantined);
 	counter(b, "writer_refused_total", "Units left to the spool.", w.refused);
+	times(b, "commit_seconds", "From handing an interaction over to its commit.",
+		&w.commit);
 }
 
 struct channel_writing {
@@ -297,6 +320,29 @@ write_phone(void *arg, struct channel *ch)
 }
 
 static void
+write_handling(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	struct phone_stats st;
+	if (!app_phone(ch))
+		return;
+	phone_get_stats(app_phone(ch), &st);
+	put_times(w->b, "event_seconds", "channel", channel_name(ch), &st.handling);
+}
+
+static void
+write_syncs(void *arg, struct channel *ch)
+{
+	struct channel_writing *w = arg;
+	struct phone_stats st;
+	if (!app_phone(ch))
+		return;
+	phone_get_stats(app_phone(ch), &st);
+	put_times(w->b, "spool_sync_seconds", "channel", channel_name(ch),
+		&st.spool.sync);
+}
+
+static void
 write_gaps(void *arg, struct channel *ch)
 {
 	struct channel_writing *w = arg;
@@ -321,6 +367,11 @@ write_channels(struct buf *b, struct app *app)
 	w.refused = true;
 	head(b, "channel_refused_total", "counter", "What was refused, by cause.");
 	channel_core_each(app->channels, write_counters, &w);
+	head(b, "event_seconds", "histogram",
+		"What one phone event took the loop: spooled, tracked, told on.");
+	channel_core_each(app->channels, write_handling, &w);
+	head(b, "spool_sync_seconds", "histogram", "One fdatasync of the spool.");
+	channel_core_each(app->channels, write_syncs, &w);
 	head(b, "gaps_total", "counter", "Times when a phone system was not heard.");
 	channel_core_each(app->channels, write_gaps, &w);
 	for (size_t i = 0; i < ARRAY_LEN(phone_metrics); i++) {

@@ -220,6 +220,7 @@ void
 phone_event(struct phone *ph, const struct call_event *ev)
 {
 	struct call_event stamped = *ev;
+	int64_t began_us = clock_mono_us();
 	if (!stamped.at_us || is_by_our_clock(stamped.type))
 		stamped.at_us = phone_now(ph);
 	ph->events_seen++;
@@ -228,6 +229,7 @@ phone_event(struct phone *ph, const struct call_event *ev)
 	arm_tick(ph);
 	if (ph->last_seq - ph->flushed > CHECKPOINT_EVERY)
 		phone_flush(ph);
+	histogram_add(&ph->handling, clock_mono_us() - began_us);
 }
 
 void
@@ -381,6 +383,7 @@ phone_get_stats(const struct phone *ph, struct phone_stats *st)
 	tracker_get_stats(ph->tracker, &st->tracker);
 	spool_get_stats(ph->spool, &st->spool);
 	gaps_get_stats(ph->gaps, &st->gaps);
+	st->handling = ph->handling;
 	st->events = ph->events_seen;
 	st->not_spooled = ph->not_spooled;
 	st->checkpoint = ph->sent_checkpoint;

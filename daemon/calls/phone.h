@@ -15,6 +15,7 @@
 #include <desk/agent_states.h>
 #include <desk/events.h>
 #include <desk/pop.h>
+#include <histogram.h>
 #include <io/spool.h>
 #include <calls/gap.h>
 #include <calls/tracker.h>
@@ -77,6 +78,7 @@ struct phone_stats {
 	struct tracker_stats tracker;
 	struct gaps_stats gaps;
 	struct spool_stats spool;
+	struct histogram handling; /* of an event: spooled, tracked, told on */
 	unsigned long long events, not_spooled;
 	uint64_t checkpoint;
 	bool frozen; /* some calls are in the spool only, until there is room */

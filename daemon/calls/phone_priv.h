@@ -47,6 +47,7 @@ struct phone {
 	 * none yet), and our monotonic clock then. */
 	int64_t event_us, event_mono_us;
 	struct log_once not_spooled_log, refused_log;
+	struct histogram handling;
 	unsigned long long events_seen, not_spooled;
 	struct buf scratch;
 };

@@ -294,6 +294,7 @@ pop_open(struct subject *s, const struct pop_info *in)
 		p->dirty = true;
 		return;
 	}
+	p->asked_us = clock_mono_us();
 	subject_fetch(s);
 	pop_touch(p, 0);
 }

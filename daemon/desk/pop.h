@@ -16,6 +16,7 @@
 #define INTERACTD_DESK_POP_H
 
 #include <desk/events.h>
+#include <histogram.h>
 #include <io/redis.h>
 #include <people/address.h>
 #include <people/store.h>
@@ -96,6 +97,8 @@ void pops_list(struct pops *, const struct tenant *, const char *agent,
 struct pops_stats {
 	unsigned open, pending;
 	unsigned long long opened, updated, closed, degraded, reissued;
+	struct histogram shown; /* from pop_open until Redis has published it */
+	struct histogram cards; /* from asking for a card until it was there */
 	bool redis_up;
 	/* What Redis as a whole says instead of storing pops (it is full, read-only …),
 	 * and since when (wall time); "" = it stores them. */

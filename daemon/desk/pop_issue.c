@@ -336,8 +336,11 @@ count_outcome(struct pop *p, enum pop_outcome what)
 		st->closed++;
 	else if (what == POP_OPENED && p->counted)
 		st->reissued++;
-	else if (what == POP_OPENED)
+	else if (what == POP_OPENED) {
 		st->opened++;
+		if (p->asked_us)
+			histogram_add(&st->shown, clock_mono_us() - p->asked_us);
+	}
 	p->counted = p->counted || what == POP_OPENED || what == POP_UPDATED;
 }
 

@@ -86,6 +86,7 @@ struct pop {
 	char state[POP_WORD_LEN], reason[POP_WORD_LEN];
 	char *queue;
 	int64_t began_us, at_us, waited_ms;
+	int64_t asked_us; /* monotonic: pop_open; 0 = from a replay, or adopted */
 	struct loop_timer *wrapup;
 };
 
@@ -110,6 +111,7 @@ struct subject {
 	bool told;	     /* the writer has told whose it is */
 	struct uuid contact; /* …: this, or nobody's */
 	struct card_query *query;
+	int64_t asked_us; /* monotonic: when query began */
 	struct loop_timer *deadline, *retry;
 	unsigned attempts;
 	struct list shown_pops; /* of struct pop, closing ones too */

@@ -135,6 +135,7 @@ ask_card(struct subject *s)
 {
 	if (s->query || !s->wants_card || s->pops->store->held)
 		return;
+	s->asked_us = clock_mono_us();
 	s->query = card_fetch(s->pops->store, s->tenant->tenant, &s->address, s->trust,
 		&s->interaction, on_card, s);
 }
@@ -240,6 +241,7 @@ on_card(void *arg, enum card_status status, struct card *card)
 	}
 	bool was_told = s->told;
 	s->attempts = 0;
+	histogram_add(&s->pops->stats.cards, clock_mono_us() - s->asked_us);
 	if (take_card(s, card))
 		touch_pops(s, clock_wall_us());
 	else

@@ -443,6 +443,8 @@ spool_get_stats(const struct spool *s, struct spool_stats *st)
 		.dropped = s->dropped,
 		.damaged = s->damaged,
 		.write_errors = s->write_errors};
+	if (s->sync)
+		st->sync = spool_sync_times(s->sync);
 	if (!list_is_empty(&s->segments))
 		st->first_seq = LIST_ENTRY(first, struct spool_segment, link)->first;
 	if (s->released >= st->first_seq)

@@ -22,6 +22,7 @@
 #define INTERACTD_IO_SPOOL_H
 
 #include <err.h>
+#include <histogram.h>
 #include <loop.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,7 +43,8 @@ struct spool_opts {
 struct spool_stats {
 	uint64_t first_seq, last_seq; /* held; first > last = empty */
 	uint64_t synced_seq;
-	int64_t bytes; /* of segments on disk */
+	int64_t bytes;	       /* of segments on disk */
+	struct histogram sync; /* how long one fdatasync took */
 	/* Since open; damaged counts the pieces set aside. */
 	uint64_t appended, dropped, damaged, write_errors;
 	/* Why appends fail or do not reach the disk; NULL if all is well. */

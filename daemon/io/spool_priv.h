@@ -74,6 +74,7 @@ void spool_sync_dir(struct spool_sync *); /* entries were created or renamed */
 int spool_sync_take_spare(struct spool_sync *, const char *name, int64_t *size_r);
 /* All records up to it reached the disk. */
 uint64_t spool_sync_synced(struct spool_sync *);
+struct histogram spool_sync_times(struct spool_sync *); /* of one fdatasync */
 /* Records up to upto are needed no more; true if none is left that a failed fdatasync
  * has lost sight of. */
 bool spool_sync_released(struct spool_sync *, uint64_t upto);

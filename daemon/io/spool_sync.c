@@ -10,6 +10,7 @@
  * the next time: the file is never synced again, and the spool starts a new one. */
 #include "io/spool_priv.h"
 
+#include <clock.h>
 #include <log.h>
 #include <mem.h>
 #include <str.h>
@@ -61,6 +62,7 @@ struct spool_sync {
 	int bad_fd;	  /* never to be synced again, or -1 */
 	int error;	  /* of bad_fd, not yet told, or 0 */
 	enum spare_state spare;
+	struct histogram times;
 };
 
 /* With the lock held: what fd has up to seq did or did not reach the disk. */
@@ -80,12 +82,15 @@ sync_fd(struct spool_sync *y, int fd, uint64_t seq)
 {
 	bool ok = false;
 	int error = 0;
+	int64_t took_us = 0;
 
 	pthread_mutex_lock(&y->lock);
 	bool tried = fd != y->bad_fd;
 	pthread_mutex_unlock(&y->lock);
 	if (tried) {
+		int64_t began_us = clock_mono_us();
 		ok = fdatasync(fd) == 0;
+		took_us = clock_mono_us() - began_us;
 		error = ok ? 0 : errno;
 		if (!ok)
 			log_error(y->who, "fdatasync failed: records may not survive "
@@ -96,6 +101,8 @@ sync_fd(struct spool_sync *y, int fd, uint64_t seq)
 		y->bad_fd = fd;
 		y->error = error;
 	}
+	if (ok)
+		histogram_add(&y->times, took_us);
 	sync_advance(y, seq, ok);
 	pthread_mutex_unlock(&y->lock);
 }
@@ -389,6 +396,15 @@ spool_sync_synced(struct spool_sync *y)
 	uint64_t seq = y->synced;
 	pthread_mutex_unlock(&y->lock);
 	return seq;
+}
+
+struct histogram
+spool_sync_times(struct spool_sync *y)
+{
+	pthread_mutex_lock(&y->lock);
+	struct histogram times = y->times;
+	pthread_mutex_unlock(&y->lock);
+	return times;
 }
 
 bool

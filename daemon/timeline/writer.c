@@ -243,6 +243,8 @@ batch_finish_first(struct batch *b, const struct write_result *r)
 		w->stats.quarantined += unit_savings(u);
 	else
 		w->stats.units += unit_savings(u);
+	if (u->has_interaction && r->status == WRITE_DONE)
+		histogram_add(&w->stats.commit, clock_mono_us() - u->given_mono_us);
 	unit_finish_all(u, *r);
 }
 

@@ -9,6 +9,7 @@
 #ifndef INTERACTD_TIMELINE_WRITER_H
 #define INTERACTD_TIMELINE_WRITER_H
 
+#include <histogram.h>
 #include <timeline/interaction.h>
 
 struct writer;
@@ -64,6 +65,7 @@ writer_committed(const struct writer *, const char *tenant, const char *channel)
 struct writer_stats {
 	size_t waiting, in_batch;
 	unsigned long long units, batches, batch_failures, lost, quarantined, refused;
+	struct histogram commit; /* from writer_save to commit */
 	int64_t oldest_us; /* wall time the oldest waiting unit was given, 0 = none */
 };
 /* Why what waits is not committed, though it was tried again, and since when (wall time);
