@@ -205,6 +205,7 @@ settle(struct tracker *t, struct group *g)
 	list_remove(&g->dirty_link);
 	call_begin_if_due(t, g);
 	if ((call = g->call)) {
+		call_choose_phone(t, call);
 		call_choose_customer(t, call);
 		meter_connect(t, call);
 		legs_open(t, call);
@@ -243,6 +244,7 @@ on_hangup(struct tracker *t, const struct call_event *ev)
 		c->shutdown = true;
 	if (c->shutdown && c->group->call && c->group->call->customer == c)
 		c->group->call->shutdown = true;
+	originate_hung_up(t, c);
 	chan_gone(t, c, t->now_us);
 }
 
@@ -502,6 +504,7 @@ apply_channel(struct tracker *t, const struct call_event *ev)
 		chan_update(t, c, ev);
 		if (!t->listed)
 			compare_heard(c, ev->type);
+		c->asked &= ev->type == CALL_ORIGINATE_RESULT;
 	} else if (!str_empty(ev->uid) && !chan_find(t, ev->boot, ev->uid) &&
 		   ev->type != CALL_SNAPSHOT_CHANNEL && ev->type != CALL_ORIGINATE) {
 		on_unknown(t, ev);

@@ -102,6 +102,11 @@ struct tracker_opts {
 	unsigned max_channels; /* 0 = 20000 */
 };
 
+/* The id of the call that begins with the linked id `linked`, for one that has its time
+ * inside ("anything-EPOCH.N", as Asterisk's own): so that it is known beforehand. */
+struct uuid
+tracker_call_id(const char *tenant, const char *channel, const char *linked);
+
 struct tracker *tracker_new(const struct tracker_opts *);
 /* Frees all; the observer is told nothing. */
 void tracker_free(struct tracker **);

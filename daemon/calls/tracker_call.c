@@ -2,7 +2,8 @@
  *
  * Inbound: an outside channel that the phone system did not make. Outgoing: an outside
  * channel that somebody inside (or an originate) dials; or an originate whose target is
- * known to be outside, even if only the agent's phone ever rings. A call's number, its
+ * known to be outside, even if only the agent's phone ever rings. One that we asked for
+ * is a call from then on: its answer tells its id. A call's number, its
  * direction and our own number are taken when it begins: later events show others
  * (transfers put the company's number on the customer's channel).
  *
@@ -43,15 +44,28 @@ id_time(const struct tcall *call)
 	return epoch ? epoch : call->pub.at_us;
 }
 
-struct uuid
-call_derive_id(struct tracker *t, const struct tcall *call, const char *what)
+static struct uuid
+derive(const char *tenant, const char *channel, const char *key, const char *what,
+	int64_t time_us)
 {
-	char *name = xasprintf("%s/%s/%s%s%s", t->tenant, t->channel,
-		strchr(call->key, '/') ? "" : "/", call->key, what);
-	struct uuid id = uuid_derive(id_time(call), name);
+	char *name = xasprintf("%s/%s/%s%s%s", tenant, channel,
+		strchr(key, '/') ? "" : "/", key, what);
+	struct uuid id = uuid_derive(time_us, name);
 
 	xfree(&name);
 	return id;
+}
+
+struct uuid
+call_derive_id(struct tracker *t, const struct tcall *call, const char *what)
+{
+	return derive(t->tenant, t->channel, call->key, what, id_time(call));
+}
+
+struct uuid
+tracker_call_id(const char *tenant, const char *channel, const char *linked)
+{
+	return derive(tenant, channel, linked, "", epoch_of(linked));
 }
 
 /* ---- Numbers -------------------------------------------------------------------- */
@@ -328,6 +342,23 @@ first_outgoing(struct group *g)
 	return NULL;
 }
 
+/* The channel that was asked for, to be followed by a call to the outside. */
+static struct chan *
+find_originated(struct group *g)
+{
+	struct chan *c = NULL;
+
+	if (!g->originate_number)
+		return NULL;
+	if (g->originate_outside || looks_outside(g->originate_number))
+		c = first_chan(g, SIDE_AGENT, true);
+	if (!c && g->originate_outside)
+		c = first_chan(g, SIDE_LOCAL, true);
+	if (!c && g->originate_outside)
+		c = first_chan(g, SIDE_INSIDE, true);
+	return c && !c->leg_done ? c : NULL;
+}
+
 void
 call_begin_if_due(struct tracker *t, struct group *g)
 {
@@ -339,10 +370,50 @@ call_begin_if_due(struct tracker *t, struct group *g)
 		begin_inbound(t, g, c);
 	} else if ((c = first_outgoing(g))) {
 		take_outside(t, call_new(t, g, CALL_OUT), c);
-	} else if (g->originate_number && looks_outside(g->originate_number) &&
-		   (c = first_chan(g, SIDE_AGENT, true)) && !c->leg_done) {
+	} else if ((c = find_originated(g))) {
 		begin_originated(t, g, c);
 	}
+}
+
+/* ---- The agent's phone --------------------------------------------------------------- */
+
+static void
+replace_root(struct tcall *call, struct chan *root)
+{
+	if (root == call->root || root->root_of)
+		return;
+	call->root->root_of = NULL;
+	call->root = NULL;
+	set_root(call, root);
+}
+
+/* Of the phones that a Local channel rings: the one that answered, else one that may. */
+static struct chan *
+find_phone_behind(struct group *g, const struct chan *local)
+{
+	struct chan *best = NULL;
+
+	list_for_each (&g->chans, it) {
+		struct chan *c = LIST_ENTRY(it, struct chan, group_link);
+		if (c->side == SIDE_AGENT && !c->gone &&
+			str_eq(c->dialer, local->partner) &&
+			(!best || (c->answered && !best->answered)))
+			best = c;
+	}
+	return best;
+}
+
+/* If a Local channel was asked for as the agent's phone, the phone is behind it. */
+void
+call_choose_phone(struct tracker *t, struct tcall *call)
+{
+	struct chan *local = chan_by_key(t, call->group->linked), *phone;
+
+	if (!call->root || call->customer || !local || local->side != SIDE_LOCAL ||
+		!local->partner)
+		return;
+	phone = find_phone_behind(call->group, local);
+	replace_root(call, phone ? phone : local);
 }
 
 /* ---- The customer's channel -------------------------------------------------------- */

@@ -117,7 +117,8 @@ end_outgoing_reason(const struct tcall *call)
 static enum call_disposition
 unanswered_outgoing(const struct tcall *call)
 {
-	if (call->out_result == CALL_RESULT_CONGESTION && call->out_cause != 21)
+	if (call->out_result == CALL_RESULT_INVALID ||
+		(call->out_result == CALL_RESULT_CONGESTION && call->out_cause != 21))
 		return CALL_DISP_FAILED;
 	return of_reason(end_outgoing_reason(call), false);
 }
@@ -206,6 +207,7 @@ take_outgoing(struct tcall *call)
 
 	if (!c || (!c->gone && c->dial_result == CALL_RESULT_NONE))
 		return;
+	call->lost |= c->vanished && !call->customer;
 	call->out_result = c->dial_result;
 	call->out_cause = c->request_cause ? c->request_cause : c->cause;
 }

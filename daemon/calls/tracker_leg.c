@@ -185,11 +185,23 @@ open_for(struct tracker *t, struct tcall *call, struct chan *c)
 		open_leg(t, call, c, third ? LEG_TRANSFER : LEG_TALK, t->now_us);
 }
 
+/* A phone that rings because we asked for it shows nothing before its agent took the call,
+ * or is known not to: the customer's phone does not ring yet. */
+static bool
+phone_is_decided(const struct tcall *call)
+{
+	const struct chan *c = call->root;
+
+	return !call->group->originate_outside || c->state == CALL_STATE_UP ||
+	       (c->dial_result != CALL_RESULT_NONE &&
+		       str_eq(c->uid, call->group->linked));
+}
+
 void
 legs_open(struct tracker *t, struct tcall *call)
 {
 	if (!call->customer || call->customer->gone) {
-		if (call->root && !call->customer)
+		if (call->root && !call->customer && phone_is_decided(call))
 			open_for(t, call, call->root);
 		return;
 	}

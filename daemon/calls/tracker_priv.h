@@ -72,6 +72,7 @@ struct chan {
 	enum side side;
 	enum call_channel_state state;
 	bool outgoing; /* the phone system dialled out on it */
+	bool asked;    /* we asked for it (originate), nothing was seen of it yet */
 	bool withheld;
 
 	char *dialer; /* uid of who dials it; NULL: nobody (originate) or not known */
@@ -116,6 +117,7 @@ struct group {
 	bool rooted;	/* its first channel was seen to begin, or a snapshot had it */
 	bool recovered; /* known from a snapshot */
 	char *originate_number; /* asked for: the agent's phone first, then this */
+	bool originate_outside; /* and that is outside, whatever it looks like */
 };
 
 struct tleg {
@@ -230,6 +232,7 @@ void call_set_text(struct tcall *, char **field, const char *value);
 void call_add_recording(struct tcall *, const char *where);
 struct uuid call_derive_id(struct tracker *, const struct tcall *, const char *what);
 bool call_involves(const struct tcall *, const struct chan *);
+void call_choose_phone(struct tracker *, struct tcall *);
 
 /* tracker_leg.c */
 void legs_open(struct tracker *, struct tcall *);
@@ -265,6 +268,7 @@ void transfer_apply(struct tracker *, const struct call_event *);
 void park_set(struct tracker *, struct chan *, bool parked);
 void park_end(struct tracker *, struct tcall *, enum call_reason, int64_t at_us);
 void originate_new_channel(struct tracker *, struct chan *);
+void originate_hung_up(struct tracker *, struct chan *);
 void originates_clear(struct tracker *);
 
 /* tracker_snapshot.c */

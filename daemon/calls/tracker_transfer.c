@@ -167,12 +167,34 @@ originate_new_channel(struct tracker *t, struct chan *c)
 	}
 }
 
+/* Asked for by ourselves, with a uid of our choice and a target known to be outside: it is
+ * a call from now on. The channel is taken as there until something else is heard of it. */
+static void
+ask_for(struct tracker *t, const struct call_event *ev)
+{
+	const struct tracker_directory *d = &t->opts.directory;
+	struct chan *c = chan_upsert(t, ev);
+
+	if (!c)
+		return;
+	chan_update(t, c, ev);
+	c->asked = true;
+	if (c->side == SIDE_LOCAL && !c->agent && d->agent_of)
+		c->agent = xstrdup(d->agent_of(d->arg, t->channel, c->endpoint, NULL));
+	c->group->originate_outside = true;
+	set_target(t, c, ev->exten);
+}
+
 static void
 on_originate(struct tracker *t, const struct call_event *ev)
 {
 	struct chan *c = chan_find(t, ev->boot, ev->uid);
 	struct originate *o;
 
+	if (!c && !str_empty(ev->exten) && ev->flags & CALL_EXTERNAL) {
+		ask_for(t, ev);
+		return;
+	}
 	if (c) {
 		set_target(t, c, ev->exten);
 		return;
@@ -204,6 +226,24 @@ find_originated(struct tracker *t, const char *endpoint)
 	return NULL;
 }
 
+/* The agent's phone did not take it. A channel follows with its hangup, if there ever was
+ * one. */
+static void
+originate_failed(struct tracker *t, struct chan *c, enum call_result result)
+{
+	if (c->dial_result == CALL_RESULT_NONE)
+		c->dial_result = !c->asked || result == CALL_RESULT_INVALID
+					 ? result
+					 : CALL_RESULT_UNAVAILABLE;
+	c->off_us = t->now_us;
+	chan_touch(t, c);
+	if (!c->asked)
+		return;
+	if (c->root_of && result != CALL_RESULT_INVALID)
+		legs_open(t, c->root_of);
+	chan_gone(t, c, t->now_us);
+}
+
 static void
 on_originate_result(struct tracker *t, const struct call_event *ev)
 {
@@ -211,12 +251,29 @@ on_originate_result(struct tracker *t, const struct call_event *ev)
 
 	if (!c && str_empty(ev->uid) && ev->endpoint)
 		c = find_originated(t, ev->endpoint);
-	if (!c || !ev->exten)
+	if (!c || (!ev->exten && !c->group->originate_outside))
 		return;
 	chan_seen(t, c);
 	set_target(t, c, ev->exten);
 	if (ev->result == CALL_RESULT_NO_ANSWER)
 		c->no_answer = true;
+	if (c->group->originate_outside && ev->result != CALL_RESULT_ANSWER)
+		originate_failed(t, c, ev->result);
+}
+
+/* The phone of a call that we asked for is gone without having taken it: if nothing said
+ * why, its hangup's cause will. */
+void
+originate_hung_up(struct tracker *t, struct chan *c)
+{
+	struct tcall *call = c->root_of;
+
+	if (!call || call->customer || c->leg || c->state == CALL_STATE_UP ||
+		!call->group->originate_outside)
+		return;
+	if (c->dial_result == CALL_RESULT_NONE)
+		c->dial_result = CALL_RESULT_CANCEL;
+	legs_open(t, call);
 }
 
 void
