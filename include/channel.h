@@ -36,13 +36,16 @@ struct channel;
 
 /* ---- What the core calls ---------------------------------------------------------- */
 
-/* The answer to dial or pause. error NULL: the phone system took it (a dialled call is
- * then followed by its events); else its refusal, as a sentence. */
+/* The answer to dial or pause. error NULL: the phone system took it, or did not answer
+ * before its deadline or its connection's end (a dialled call is then followed by its
+ * events, or found missing by the next snapshot); else its refusal, as a sentence. */
 typedef void channel_done_fn(void *arg, const char *error);
 
 /* A call to be placed: the agent's phone rings first, then the number is called. All is
  * borrowed until return; the core has checked it: no control characters, number is
- * [0-9*#+] only and may be dialled. */
+ * [0-9*#+] only and may be dialled. The driver checks again what its wire could take
+ * amiss. The core has put a CALL_ORIGINATE with that uid into the spool before it asks;
+ * the driver gives a CALL_ORIGINATE_RESULT with it when the call is refused or fails. */
 struct channel_dial {
 	const char *endpoint; /* the agent's phone: "PJSIP/1001" */
 	const char *number;   /* as the dialplan wants it */
@@ -135,7 +138,14 @@ struct phone_conf {
 	struct conf_regex dial_allow; /* numbers that may be dialled */
 	char *region;	   /* for numbers without a country; NULL = the tenant's */
 	int64_t resync_ms; /* a comparison with a snapshot so often; 0 = never */
+	/* Of calls that agents have placed (POST /v1/calls); the core reads them. */
+	int dial_format; /* enum phone_dial_format */
+	bool dial_premium;
+	int64_t dial_rate;	 /* calls per agent and minute */
+	int64_t dial_timeout_ms; /* how long the agent's own phone rings */
 };
+enum phone_dial_format { PHONE_DIAL_NATIONAL, PHONE_DIAL_E164, PHONE_DIAL_DIGITS };
+extern const char *const phone_dial_formats[]; /* "national", …; ends with NULL */
 #define PHONE_CONF_KEYS(type, member)                                                  \
 	{"trunks", CONF_REGEX, offsetof(type, member.trunks), NULL, 0, 0,              \
 		CONF_REQUIRED, NULL,                                                   \
@@ -151,7 +161,25 @@ struct phone_conf {
 			0, 10000, 0, NULL,                                             \
 			"Numbers of our own, which are never a contact."},             \
 		{"dial_allow", CONF_REGEX, offsetof(type, member.dial_allow), NULL, 0, \
-			0, 0, NULL, "Numbers that may be dialled; none if absent."},   \
+			0, 0, NULL,                                                    \
+			"Numbers that may be dialled, as a POSIX extended regular "    \
+			"expression over +8613800138000 and over the number as "       \
+			"dial_format writes it; none if absent."},                     \
+		{"dial_format", CONF_CHOICE, offsetof(type, member.dial_format),       \
+			"national", 0, 0, 0, phone_dial_formats,                       \
+			"How the dialplan wants a number: as a phone of this region "  \
+			"dials it, as +8613800138000, or as that without the +."},     \
+		{"dial_premium", CONF_BOOL, offsetof(type, member.dial_premium), "no", \
+			0, 0, 0, NULL,                                                 \
+			"Let agents dial premium-rate and shared-cost numbers, and "   \
+			"short numbers of unknown cost, if dial_allow has them."},     \
+		{"dial_rate", CONF_INT, offsetof(type, member.dial_rate), "20", 1,     \
+			1000, 0, NULL, "Calls an agent may place in a minute."},       \
+		{"dial_timeout_s", CONF_DURATION,                                      \
+			offsetof(type, member.dial_timeout_ms), "30", 1000, 300000, 0, \
+			NULL,                                                          \
+			"How long the agent's own phone rings before a call that was " \
+			"asked for is given up."},                                     \
 		{"region", CONF_STRING, offsetof(type, member.region), NULL, 2, 2, 0,  \
 			NULL,                                                          \
 			"Country (ISO 3166, CN, TW, US) of numbers without one; "      \
@@ -202,8 +230,10 @@ struct phone_conf {
 	E(VOICEMAIL, "uid left a voicemail (exten = mailbox; detail = where)")         \
 	E(DTMF, "uid's user pressed a key (detail)")                                   \
 	E(APPLICATION, "uid runs a dialplan application (detail = name, exten)")       \
-	E(ORIGINATE, "an originate was asked for: uid if known, exten = target")       \
-	E(ORIGINATE_RESULT, "and its answer (result; agent's phone)")                  \
+	E(ORIGINATE, "an originate was asked for: uid if known, exten = target (flag " \
+		     "CALL_EXTERNAL: by ourselves, and that is outside)")              \
+	E(ORIGINATE_RESULT,                                                            \
+		"and its answer (result; agent's phone; INVALID: refused)")            \
 	E(SNAPSHOT_BEGIN, "what follows is the phone system's own list")               \
 	E(SNAPSHOT_CHANNEL,                                                            \
 		"one channel in it, as CHANNEL_NEW; bridge, age_ms, detail "           \

@@ -29,7 +29,7 @@ static const struct conf_key keys[] = {
 	{"username", CONF_STRING, AT(username), NULL, 1, 80, CONF_REQUIRED, NULL,
 		"The manager user, a section of manager.conf. It needs read = "
 		"call,agent,system,user,dialplan,dtmf (fewer see less) and write = "
-		"reporting,system."},
+		"reporting,system (originate too, to place calls)."},
 	{"secret", CONF_STRING, AT(secret), NULL, 1, 256, CONF_REQUIRED | CONF_SECRET,
 		NULL, "The manager user's secret."},
 	{"auth", CONF_CHOICE, AT(auth), "md5", 0, 0, 0, auth_choices,
@@ -61,6 +61,15 @@ static const struct conf_key keys[] = {
 		"a refused login."},
 	{"reconnect_max_ms", CONF_DURATION, AT(reconnect_max_ms), "30s", 10, 3600000, 0,
 		NULL, "The longest such wait."},
+	{"dial_context", CONF_STRING, AT(dial_context), "from-internal", 1, 79, 0, NULL,
+		"Context of the dialplan where numbers are called that agents have "
+		"dialled for them."},
+	{"dial_prefix", CONF_STRING, AT(dial_prefix), "", 0, 10, 0, NULL,
+		"Digits that the dialplan wants before such a number."},
+	{"dial_caller_id", CONF_STRING, AT(dial_caller_id), NULL, 1, 32, 0, NULL,
+		"Number that such a call shows outside; absent: the phone's own, or "
+		"what "
+		"the dialplan sets."},
 	CONF_END,
 };
 
@@ -115,7 +124,7 @@ conf_check(const struct asterisk_conf *conf, struct err *err)
 		return err_set(err, "reconnect_min_ms is above reconnect_max_ms");
 	if (conf->tls_ca && !conf->tls)
 		return err_set(err, "tls_ca is of no use without tls = yes");
-	return 0;
+	return asterisk_dial_check(conf, err);
 }
 
 static int
@@ -187,4 +196,5 @@ const struct channel_ops asterisk_channel = {
 	.busy = asterisk_busy,
 	.status = asterisk_status,
 	.pause = asterisk_pause,
+	.dial = asterisk_dial,
 };

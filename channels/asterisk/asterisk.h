@@ -1,10 +1,10 @@
 /* asterisk.h - the driver's own header: one connection to one Asterisk's manager port.
  *
- * Several files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
- * status), asterisk_session.c (connection, login, keepalive, reconnect),
- * asterisk_action.c (actions and their answers), asterisk_resync.c (snapshots) and
- * asterisk_pause.c. Bytes become messages in ami.c, and messages become call events in
- * ami_events.c, member events in ami_members.c. */
+ * These files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
+ * status), asterisk_session.c (connection, keepalive, reconnect), asterisk_login.c,
+ * asterisk_action.c (actions and their answers), asterisk_resync.c (snapshots),
+ * asterisk_pause.c and asterisk_dial.c (calls placed). Bytes become messages in ami.c,
+ * and messages become call events in ami_events.c, member events in ami_members.c. */
 #ifndef INTERACTD_ASTERISK_ASTERISK_H
 #define INTERACTD_ASTERISK_ASTERISK_H
 
@@ -26,6 +26,7 @@ struct asterisk_conf {
 	int auth; /* enum asterisk_auth */
 	int64_t keepalive_ms, answer_ms, boot_wait_ms;
 	int64_t reconnect_min_ms, reconnect_max_ms;
+	char *dial_context, *dial_prefix, *dial_caller_id;
 };
 
 /* Where a session is. Each state but READY has a deadline. */
@@ -122,6 +123,9 @@ struct asterisk {
 
 	struct asterisk_resync resync;
 	struct list pauses; /* struct asterisk_pause: asked, not answered */
+
+	struct list dials; /* calls asked for whose phone has not answered yet */
+	unsigned n_dials;
 };
 
 /* "host", "host:port", "[v6]", "v6" or "unix:PATH", as an address for stream.h with the
@@ -198,5 +202,21 @@ void asterisk_resync_fini(struct asterisk *);
 /* channel_ops.pause */
 int asterisk_pause(struct channel *, const struct channel_pause *,
 	channel_done_fn *done, void *arg, struct err *);
+
+/* ---- asterisk_dial.c ----------------------------------------------------- */
+
+#define ASTERISK_DIALS_MAX 1000
+
+/* Keys of their own that go to the wire; -1 and a sentence. */
+int asterisk_dial_check(const struct asterisk_conf *, struct err *);
+/* channel_ops.dial */
+int asterisk_dial(struct channel *, const struct channel_dial *, channel_done_fn *,
+	void *arg, struct err *);
+/* The uid of the call that the action of this ActionID asked for, and no more is known
+ * of it; NULL if it was none of ours. Copied to uid_r. */
+#define ASTERISK_UID_MAX 128
+const char *asterisk_dial_ended(
+	struct asterisk *, const char *action_id, char uid_r[ASTERISK_UID_MAX]);
+void asterisk_dial_forget(struct asterisk *); /* the connection ended */
 
 #endif

@@ -98,6 +98,7 @@ connection_drop(struct asterisk *a)
 	loop_timer_stop(a->ping_timer);
 	asterisk_resync_abort(a);
 	asterisk_actions_cancel(a);
+	asterisk_dial_forget(a);
 	xfree(&a->banner);
 	xfree(&a->version);
 	a->asked_settings = a->asked_status = a->ping_out = false;
@@ -217,8 +218,19 @@ static void
 on_call_event(void *arg, const struct call_event *ev)
 {
 	struct asterisk *a = arg;
+	struct call_event named;
+	char uid[ASTERISK_UID_MAX];
 
-	channel_call_event(a->channel, ev);
+	if (ev->type != CALL_ORIGINATE_RESULT ||
+		!asterisk_dial_ended(a, ev->action, uid) || ev->uid) {
+		channel_call_event(a->channel, ev);
+		return;
+	}
+	/* Of one that failed Asterisk tells but the name that was asked for. */
+	named = *ev;
+	named.uid = uid;
+	named.endpoint = NULL;
+	channel_call_event(a->channel, &named);
 }
 
 static void
@@ -437,6 +449,7 @@ asterisk_session_init(struct asterisk *a)
 	struct loop *loop = channel_loop(a->channel);
 
 	a->events = ami_events_new();
+	list_init(&a->dials);
 	a->timer = loop_timer_new(loop, on_timer, a);
 	a->ping_timer = loop_timer_new(loop, ping, a);
 	asterisk_actions_init(a);

@@ -37,6 +37,7 @@ static const struct route routes[] = {
 	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
 	{"GET /v1/interactions/{}", ROLES_ALL, true, route_interaction_get},
 	{"GET /v1/calls", ROLES_ALL & ~ROLE_AGENT, false, route_calls},
+	{"POST /v1/calls", ROLES_WRITE, true, route_call_dial},
 	{"GET /v1/agents", ROLES_ALL, true, route_agent_list},
 	{"POST /v1/agents", ROLES_LEAD, true, route_agent_create},
 	{"GET /v1/agents/{}", ROLES_ALL, true, route_agent_get},

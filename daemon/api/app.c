@@ -203,6 +203,18 @@ open_desk(struct app *app)
 	app->pops = pops_new(&app->store, app->redis, &opts);
 }
 
+static void
+open_dialler(struct app *app)
+{
+	struct dialler_opts opts = {
+		.store = &app->store,
+		.channels = app->channels,
+		.agents = app->agents,
+		.phone_of = app_phone,
+	};
+	app->dialler = dialler_new(&opts);
+}
+
 static int
 open_rooms(struct app *app, struct err *err)
 {
@@ -224,6 +236,7 @@ open_rooms(struct app *app, struct err *err)
 	open_redis(app);
 	open_desk(app);
 	app->channels = channel_core_new(app->loop, &sink);
+	open_dialler(app);
 	app->health = health_new(app);
 	app->api = api_new(app);
 	return 0;
@@ -304,6 +317,7 @@ close_rooms(struct app *app)
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
 	start_free(app);
+	dialler_free(&app->dialler);
 }
 
 /* ---- Signals, watchdog ------------------------------------------------------------

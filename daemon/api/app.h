@@ -3,6 +3,7 @@
 #define INTERACTD_API_APP_H
 
 #include <base/settings.h>
+#include <calls/dial.h>
 #include <calls/phone.h>
 #include <desk/agent.h>
 #include <desk/agent_states.h>
@@ -50,6 +51,7 @@ struct app {
 	struct health *health; /* api/health.h */
 	struct pops *pops;
 	struct channel_core *channels; /* channel_user() = its struct phone, or NULL */
+	struct dialler *dialler;
 	struct http_server *http;
 	struct api *api;
 	struct lease *lease;

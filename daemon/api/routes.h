@@ -11,6 +11,7 @@
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
+	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \
 	H(route_agent_patch) H(route_agent_state_get) \
 	H(route_agent_state_put) H(route_agent_pops) H(route_agent_stream) \

@@ -353,8 +353,6 @@ find_originated(struct group *g)
 	if (g->originate_outside || looks_outside(g->originate_number))
 		c = first_chan(g, SIDE_AGENT, true);
 	if (!c && g->originate_outside)
-		c = first_chan(g, SIDE_LOCAL, true);
-	if (!c && g->originate_outside)
 		c = first_chan(g, SIDE_INSIDE, true);
 	return c && !c->leg_done ? c : NULL;
 }

@@ -172,15 +172,12 @@ originate_new_channel(struct tracker *t, struct chan *c)
 static void
 ask_for(struct tracker *t, const struct call_event *ev)
 {
-	const struct tracker_directory *d = &t->opts.directory;
 	struct chan *c = chan_upsert(t, ev);
 
 	if (!c)
 		return;
 	chan_update(t, c, ev);
 	c->asked = true;
-	if (c->side == SIDE_LOCAL && !c->agent && d->agent_of)
-		c->agent = xstrdup(d->agent_of(d->arg, t->channel, c->endpoint, NULL));
 	c->group->originate_outside = true;
 	set_target(t, c, ev->exten);
 }

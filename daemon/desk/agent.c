@@ -16,10 +16,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLL_MS	   4000
-#define LOAD_MS	   5000
-#define LEARNT_MAX 20000
-#define KEY_MAX	   512
+#define POLL_MS	    4000
+#define LOAD_MS	    5000
+#define LEARNT_MAX  20000
+#define KEY_MAX	    512
+#define CHANNEL_MAX 128
 
 struct agent_waiter {
 	struct list link;
@@ -293,6 +294,7 @@ free_learnt(const char *key, void *value, void *arg)
 	(void)key, (void)arg;
 	xfree(&l->id);
 	xfree(&l->channel);
+	xfree(&l->endpoint);
 	mem_free(l);
 }
 
@@ -430,7 +432,8 @@ bound_elsewhere(
 
 /* An id that only a pattern knows: bound to the channel that sees it first. */
 static const char *
-learn(struct agents *as, const char *tenant, const char *channel, const char *id)
+learn(struct agents *as, const char *tenant, const char *channel, const char *endpoint,
+	const char *id)
 {
 	char key[KEY_MAX];
 	const struct agent_row *row =
@@ -449,14 +452,18 @@ learn(struct agents *as, const char *tenant, const char *channel, const char *id
 				id, other);
 		return NULL;
 	}
-	if (l)
-		return l->id;
-	if (as->learnt.len >= LEARNT_MAX)
+	if (!l && as->learnt.len >= LEARNT_MAX)
 		return NULL;
-	l = xcalloc(1, sizeof(*l));
-	l->id = xstrdup(id);
-	l->channel = xstrdup(channel);
-	map_put(&as->learnt, key, l);
+	if (!l) {
+		l = xcalloc(1, sizeof(*l));
+		l->id = xstrdup(id);
+		l->channel = xstrdup(channel);
+		map_put(&as->learnt, key, l);
+	}
+	if (!str_empty(endpoint) && !str_eq(l->endpoint, endpoint)) {
+		xfree(&l->endpoint);
+		l->endpoint = xstrdup(endpoint);
+	}
 	return l->id;
 }
 
@@ -486,5 +493,36 @@ agents_of_endpoint(struct agents *as, const char *tenant, const char *channel,
 				pattern_agent);
 		return NULL;
 	}
-	return learn(as, tenant, channel, pattern_agent);
+	return learn(as, tenant, channel, endpoint, pattern_agent);
+}
+
+/* ---- An agent's phones ---- */
+
+/* "pbx-main:PJSIP/1001" names its channel; a colon after a slash is the phone's. */
+static const char *
+split_interface(const char *s, char channel[CHANNEL_MAX])
+{
+	size_t n = strcspn(s, ":/");
+	channel[0] = '\0';
+	if (s[n] != ':' || n >= CHANNEL_MAX)
+		return s;
+	memcpy(channel, s, n);
+	channel[n] = '\0';
+	return s + n + 1;
+}
+
+void
+agents_phones(const struct agents *as, const char *tenant, const char *id,
+	agent_phone_fn *fn, void *arg)
+{
+	char key[KEY_MAX], channel[CHANNEL_MAX];
+	const struct agent_row *row =
+		map_find(&as->dir.rows, make_key(key, tenant, id, NULL));
+	const struct learnt_agent *l = agents_learnt(as, tenant, id);
+	for (size_t i = 0; row && i < row->n_interfaces; i++) {
+		const char *endpoint = split_interface(row->interfaces[i], channel);
+		fn(arg, channel[0] ? channel : NULL, endpoint, false);
+	}
+	if (l && l->endpoint)
+		fn(arg, l->channel, l->endpoint, true);
 }

@@ -35,6 +35,13 @@ typedef void
 agent_members_fn(void *arg, const struct tenant *, const char *id, struct json_out *);
 void agents_set_members(struct agents *, agent_members_fn *, void *arg);
 
+/* Each phone of an agent: of its interfaces, in their order (channel NULL: on any phone
+ * system); then the one that a channel's pattern has found (learnt). All is borrowed. */
+typedef void
+agent_phone_fn(void *arg, const char *channel, const char *endpoint, bool learnt);
+void agents_phones(const struct agents *, const char *tenant, const char *id,
+	agent_phone_fn *, void *arg);
+
 /* GET/POST/PATCH /v1/agents: id, name, interfaces[], queues[], capacity. A list holds
  * learnt agents too ("learnt": true). */
 void agent_list(struct agents *, const struct tenant *, store_answer_fn *, void *arg);

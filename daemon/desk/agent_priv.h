@@ -38,6 +38,7 @@ struct agents {
 
 struct learnt_agent {
 	char *id, *channel;
+	char *endpoint; /* the phone it was last seen with */
 };
 
 /* A statement under way; the agents may be gone when its answer comes. */

@@ -438,6 +438,8 @@ channel_member_event(struct channel *ch, const struct member_event *ev)
 	ch->core->sink.member_event(ch->core->sink.arg, ch, &stamped);
 }
 
+const char *const phone_dial_formats[] = {"national", "e164", "digits", NULL};
+
 bool
 phone_conf_is_trunk(const struct phone_conf *conf, const char *endpoint)
 {

@@ -6,6 +6,7 @@
 #include <people/phone.h>
 
 #include <phonenumbers/phonenumberutil.h>
+#include <phonenumbers/shortnumberinfo.h>
 
 #include <array>
 #include <cstring>
@@ -16,6 +17,7 @@
 
 using i18n::phonenumbers::PhoneNumber;
 using i18n::phonenumbers::PhoneNumberUtil;
+using i18n::phonenumbers::ShortNumberInfo;
 
 namespace
 {
@@ -73,7 +75,88 @@ look_up(const std::string &raw, const std::string &region)
 	return entry.e164;
 }
 
+/* ---- Calling ---- */
+
+/* A '+' only in front of the country; what people read (blanks, dashes) is left out. */
+void
+copy_digits(char *dst, size_t cap, const std::string &formatted)
+{
+	size_t n = 0;
+
+	for (char c : formatted)
+		if (((c >= '0' && c <= '9') || (c == '+' && n == 0)) && n + 1 < cap)
+			dst[n++] = c;
+	dst[n] = '\0';
+}
+
+bool
+is_costly(const PhoneNumber &number)
+{
+	const PhoneNumberUtil *util = PhoneNumberUtil::GetInstance();
+
+	switch (util->GetNumberType(number)) {
+	case PhoneNumberUtil::PREMIUM_RATE:
+	case PhoneNumberUtil::SHARED_COST: return true;
+	default: return false;
+	}
+}
+
+bool
+is_costly_short(
+	const ShortNumberInfo &info, const PhoneNumber &number, const std::string &region)
+{
+	switch (info.GetExpectedCostForRegion(number, region)) {
+	case ShortNumberInfo::TOLL_FREE:
+	case ShortNumberInfo::STANDARD_RATE: return false;
+	default: return true;
+	}
+}
+
+void
+examine(const std::string &raw, const std::string &region, struct phone_target *t)
+{
+	static const ShortNumberInfo short_info;
+	const PhoneNumberUtil *util = PhoneNumberUtil::GetInstance();
+	PhoneNumber number;
+	std::string text;
+
+	t->emergency = short_info.ConnectsToEmergencyNumber(raw, region);
+	if (util->Parse(raw, region.empty() ? "ZZ" : region, &number) !=
+		PhoneNumberUtil::NO_PARSING_ERROR)
+		return;
+	if (raw[0] != '+' && short_info.IsValidShortNumberForRegion(number, region)) {
+		t->possible = raw.size() < PHONE_DIALLED_MAX;
+		t->costly = is_costly_short(short_info, number, region);
+		copy_digits(t->dialled, sizeof(t->dialled), raw);
+		return;
+	}
+	util->Format(number, PhoneNumberUtil::E164, &text);
+	t->possible = util->IsPossibleNumber(number) && text.size() < PHONE_E164_MAX;
+	if (!t->possible)
+		return;
+	t->costly = is_costly(number);
+	copy_digits(t->e164, sizeof(t->e164), text);
+	if (!region.empty())
+		util->FormatOutOfCountryCallingNumber(number, region, &text);
+	copy_digits(t->dialled, sizeof(t->dialled), text);
+	if (short_info.ConnectsToEmergencyNumber(t->dialled, region))
+		t->emergency = true;
+}
+
 } // namespace
+
+void
+phone_examine(const char *number, const char *region, struct phone_target *t)
+{
+	memset(t, 0, sizeof(*t));
+	if (!*number || strlen(number) > kLongest)
+		return;
+	try {
+		examine(number, region ? region : "", t);
+	} catch (...) {
+		t->possible = false;
+	}
+}
 
 bool
 phone_to_e164(const char *raw, const char *region, char dst[PHONE_E164_MAX])

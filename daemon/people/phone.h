@@ -9,7 +9,8 @@
 extern "C" {
 #endif
 
-#define PHONE_E164_MAX 17 /* '+', 15 digits, NUL */
+#define PHONE_E164_MAX	  17 /* '+', 15 digits, NUL */
+#define PHONE_DIALLED_MAX 32
 
 /* True if raw, read in region (ISO 3166; NULL or "" = only with a country code), is a
  * number that can exist: dst is its E.164 form. An extension is dropped: a caller's id
@@ -17,6 +18,21 @@ extern "C" {
 bool phone_to_e164(const char *raw, const char *region, char dst[PHONE_E164_MAX]);
 /* The region is one whose numbering plan is known. */
 bool phone_region_is_known(const char *region);
+
+/* A number that somebody wants to call, and what may be held against it. */
+struct phone_target {
+	bool possible; /* can be a number: valid, or at least of a length that there is */
+	char e164[PHONE_E164_MAX]; /* "" of a short number, which has none */
+	/* As it is dialled from a phone in region, digits only: the national form, with
+	 * the region's international prefix if it is abroad. E.164 without a region. */
+	char dialled[PHONE_DIALLED_MAX];
+	bool emergency; /* reaches an emergency service in region, whatever follows it */
+	/* Premium rate or shared cost; a short number that is not known to cost little. */
+	bool costly;
+};
+/* number: digits, maybe with a '+' in front; region as above. Not remembered: people do
+ * not dial often. */
+void phone_examine(const char *number, const char *region, struct phone_target *);
 
 #ifdef __cplusplus
 }
