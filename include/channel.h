@@ -168,7 +168,8 @@ extern const char *const phone_dial_formats[]; /* "national", …; ends with NUL
 		{"dial_format", CONF_CHOICE, offsetof(type, member.dial_format),       \
 			"national", 0, 0, 0, phone_dial_formats,                       \
 			"How the dialplan wants a number: as a phone of this region "  \
-			"dials it, as +8613800138000, or as that without the +."},     \
+			"dials it (abroad with its prefix for that, or + if it has "   \
+			"several), as +8613800138000, or as that without the +."},     \
 		{"dial_premium", CONF_BOOL, offsetof(type, member.dial_premium), "no", \
 			0, 0, 0, NULL,                                                 \
 			"Let agents dial premium-rate and shared-cost numbers, and "   \

@@ -172,11 +172,14 @@ originate_new_channel(struct tracker *t, struct chan *c)
 static void
 ask_for(struct tracker *t, const struct call_event *ev)
 {
-	struct chan *c = chan_upsert(t, ev);
+	struct call_event phone = *ev; /* its flag is of the target, not of the phone */
+	struct chan *c;
 
+	phone.flags = CALL_OUTGOING;
+	c = chan_upsert(t, &phone);
 	if (!c)
 		return;
-	chan_update(t, c, ev);
+	chan_update(t, c, &phone);
 	c->asked = true;
 	c->group->originate_outside = true;
 	set_target(t, c, ev->exten);

@@ -5,6 +5,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_status,
 	&cmd_channels,
 	&cmd_calls,
+	&cmd_call_dial,
 	&cmd_pops,
 
 	&cmd_contact_find,

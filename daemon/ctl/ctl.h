@@ -115,7 +115,8 @@ const char *help_nearest(const char *word);
 const struct conf *ctl_conf(struct ctl *, int *rc_r);
 
 /* cmd_*.c */
-extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_pops;
+extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_call_dial,
+	cmd_pops;
 extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_add,
 	cmd_contact_set, cmd_timeline, cmd_interaction_show;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,

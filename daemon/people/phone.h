@@ -23,8 +23,9 @@ bool phone_region_is_known(const char *region);
 struct phone_target {
 	bool possible; /* can be a number: valid, or at least of a length that there is */
 	char e164[PHONE_E164_MAX]; /* "" of a short number, which has none */
-	/* As it is dialled from a phone in region, digits only: the national form, with
-	 * the region's international prefix if it is abroad. E.164 without a region. */
+	/* As it is dialled from a phone in region: the national form; abroad the region's
+	 * international prefix before it, or '+' if there are several to choose from.
+	 * Digits, and no other '+'. E.164 without a region. */
 	char dialled[PHONE_DIALLED_MAX];
 	bool emergency; /* reaches an emergency service in region, whatever follows it */
 	/* Premium rate or shared cost; a short number that is not known to cost little. */

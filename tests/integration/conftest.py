@@ -195,7 +195,8 @@ def pbx(make_daemon, asterisk):
     """(daemon, fake): one running daemon with one phone system, in region TW."""
     from support.daemon import asterisk_channel
     daemon = make_daemon(**{"tenant default": {"region": "TW", "timezone": "Asia/Taipei"},
-                            "channel pbx-main": asterisk_channel(asterisk)})
+                            "channel pbx-main": asterisk_channel(
+                                asterisk, dial_allow=r"^\+886")})
     daemon.start()
     daemon.wait_channels()
     return daemon, asterisk

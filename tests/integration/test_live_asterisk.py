@@ -118,3 +118,43 @@ def test_calls_that_were_up_before_we_came(drive, make_daemon, database, subscri
     eventually(lambda: len(subscriber.events(type="interaction.ended")) == 1)
     check_pops(subscriber, "default", ["1001"])
     assert len(database.interactions()) == 1
+
+
+@pytest.mark.parametrize("interface", ["PJSIP/1001", "Local/1001@agents/n"])
+def test_click_to_dial(drive, make_daemon, subscriber, eventually, interface):
+    """The id that POST /v1/calls gives is the interaction's, through phones that ring."""
+    sandbox = drive.sandbox
+    sandbox.quiet()
+    keys = asterisk_channel(type("Live", (), {"address": f"127.0.0.1:{sandbox.AMI}"}),
+                            username="ctl", secret="ctlpass", dial_allow="^09",
+                            dial_context="click-to-call", dial_timeout_s="3")
+    daemon = make_daemon(**{"tenant default": {"region": "TW"}, "channel pbx-main": keys})
+    daemon.start()
+    daemon.wait_channels()
+    api = daemon.api()
+    api.create("/v1/agents", {"id": "1001", "interfaces": [interface]})
+
+    def dial():
+        answer = api.post("/v1/calls", {"agent": "1001", "to": "0911-222-333"})
+        assert answer.status == 202, answer
+        ended = subscriber.wait_event("interaction.ended", timeout=20 * SLOW,
+                                      id=answer.json["id"])["object"]
+        assert (ended["remote"]["value"], ended["agent"]) == ("+886911222333", "1001")
+        return ended
+
+    sandbox.phone(1001, ring=500)
+    sandbox.customer_phone("0911222333", ring=1000, talk=2000)
+    ended = dial()
+    assert ended["disposition"] == "answered" and 1500 < ended["talk_ms"] < 4000, ended
+    pop = subscriber.wait_pop(agent="1001", type="pop.close")
+    assert pop["reason"] == "completed" and pop["interaction"] == ended["id"]
+    states = subscriber.states(subscriber.by_pop(agent="1001")[pop["pop"]])
+    assert states == ["ringing", "talking"]
+    sandbox.quiet()
+    sandbox.phone(1001, do="busy")
+    assert dial()["disposition"] == "busy"
+    sandbox.quiet()
+    sandbox.phone(1001, do="noanswer")
+    assert dial()["disposition"] == "no_answer"
+    eventually(lambda: daemon.status()["pops"]["open"] == 0)
+    check_pops(subscriber, "default", ["1001"])

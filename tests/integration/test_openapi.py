@@ -81,6 +81,7 @@ def test_answers_are_as_described(pbx, agrees, subscriber):
         agrees("GET", f"/v1/interactions/{one}", "/v1/interactions/{id}")
     agrees("GET", "/v1/agents/1002", "/v1/agents/{id}")
     agrees("POST", "/v1/quarantine/retry")
+    agrees("POST", "/v1/calls", body={"agent": "1001", "to": PHONE})
     agrees("POST", "/v1/channels/pbx-main/resync", "/v1/channels/{name}/resync")
     agrees("DELETE", f"/v1/agents/1001/tokens/{token['id']}",
            "/v1/agents/{id}/tokens/{token}")
@@ -100,6 +101,9 @@ def test_refusals_are_as_described(agrees):
             ("GET", "/v1/agents/no/stream", "/v1/agents/{id}/stream", None),
             ("GET", "/v1/pops/stream", None, None),
             ("GET", "/v1/pops/stream?agent=a%20b", "/v1/pops/stream", None),
+            ("POST", "/v1/calls", None, {"agent": "1001", "to": "119"}),
+            ("POST", "/v1/calls", None, {"agent": "nobody", "to": PHONE}),
+            ("POST", "/v1/calls", None, {"agent": "1001"}),
             ("POST", "/v1/channels/nope/resync", "/v1/channels/{name}/resync", None)):
         problem = agrees(method, path, route, body)
         assert problem["status"] >= 400 and problem["detail"], (path, problem)
