@@ -150,11 +150,13 @@ def test_click_to_dial(drive, make_daemon, subscriber, eventually, interface):
     assert pop["reason"] == "completed" and pop["interaction"] == ended["id"]
     states = subscriber.states(subscriber.by_pop(agent="1001")[pop["pop"]])
     assert states == ["ringing", "talking"]
-    sandbox.quiet()
-    sandbox.phone(1001, do="busy")
-    assert dial()["disposition"] == "busy"
-    sandbox.quiet()
-    sandbox.phone(1001, do="noanswer")
-    assert dial()["disposition"] == "no_answer"
+    for do, disposition in (("busy", "busy"), ("noanswer", "no_answer")):
+        sandbox.stop_sipp()
+        sandbox.phone(1001, do=do)
+        assert dial()["disposition"] == disposition
+    sandbox.stop_sipp()
+    sandbox.register([1001], expires=0)
+    assert dial()["disposition"] == "unreachable"
+    sandbox.register([1001])
     eventually(lambda: daemon.status()["pops"]["open"] == 0)
     check_pops(subscriber, "default", ["1001"])
