@@ -289,6 +289,9 @@ enum call_result {
 #define CALL_EXTERNAL                                                                  \
 	128u /* the phone system itself says that the channel leads outside */
 
+#define CALL_KNOWN                                                                     \
+	256u /* the core's, in its spool: a list's item of a channel known before */
+
 /* The text fields; one list makes the struct, the spool's format (only ever append) and
  * the debug print. Absent = NULL. Number fields are as the phone system gave them. */
 #define CALL_EVENT_TEXTS(T)                                                            \

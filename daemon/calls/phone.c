@@ -223,6 +223,9 @@ phone_event(struct phone *ph, const struct call_event *ev)
 	int64_t began_us = clock_mono_us();
 	if (!stamped.at_us || is_by_our_clock(stamped.type))
 		stamped.at_us = phone_now(ph);
+	if (stamped.type == CALL_SNAPSHOT_CHANNEL &&
+		tracker_knows(ph->tracker, stamped.boot, stamped.uid))
+		stamped.flags |= CALL_KNOWN;
 	ph->events_seen++;
 	apply(ph, &stamped, append(ph, &stamped));
 	phone_gap_event(ph, stamped.type);
@@ -281,9 +284,10 @@ phone_replay(struct phone *ph)
 	/* The phone system has gone on without us: nothing is known until a snapshot.
 	 */
 	struct call_event lost = {.type = CALL_LINK_LOST, .at_us = phone_now(ph)};
+	/* In the spool too: the next replay must make of it what this one did. */
 	if (n) {
 		gaps_heard_before(ph->gaps, ph->replayed_us);
-		tracker_apply(ph->tracker, &lost, 0);
+		apply(ph, &lost, append(ph, &lost));
 		tracker_tick(ph->tracker, lost.at_us);
 	}
 	ph->replaying = ph->synced = false;

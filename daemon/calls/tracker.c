@@ -240,6 +240,7 @@ on_hangup(struct tracker *t, const struct call_event *ev)
 		return;
 	chan_update(t, c, ev);
 	c->cause = ev->cause;
+	chan_tell_answer(t, c);
 	if (ev->flags & CALL_SHUTDOWN)
 		c->shutdown = true;
 	if (c->shutdown && c->group->call && c->group->call->customer == c)
@@ -321,6 +322,7 @@ on_dial_end(struct tracker *t, const struct call_event *ev)
 	if (!other || other->dial_result != CALL_RESULT_NONE)
 		return;
 	other->dial_result = ev->result;
+	other->unheard = false; /* it was on offer until now */
 	if (ev->result == CALL_RESULT_ANSWER) {
 		other->answered = true;
 		other->answered_us = t->now_us;
@@ -339,8 +341,10 @@ on_queue(struct tracker *t, const struct call_event *ev)
 		chan_set(&other->offer_queue, ev->queue);
 	if (other && ev->type == CALL_QUEUE_OFFER && !other->dialer)
 		set_dialer(t, other, ev);
-	if (other && ev->type == CALL_QUEUE_NO_ANSWER)
+	if (other && ev->type == CALL_QUEUE_NO_ANSWER) {
 		other->no_answer = true;
+		other->unheard = false;
+	}
 	if (other && ev->type == CALL_QUEUE_CONNECT && !other->answered) {
 		other->answered = true;
 		other->answered_us = t->now_us;
@@ -373,6 +377,7 @@ on_bridge(struct tracker *t, const struct call_event *ev)
 	if (!c || str_empty(ev->bridge))
 		return;
 	if (ev->type == CALL_BRIDGE_ENTER) {
+		c->unheard = false;
 		chan_enter(t, c, ev->bridge, ev->flags & CALL_PARKING_BRIDGE);
 		if (!ev->linked)
 			join_bridged(t, c);
@@ -615,6 +620,12 @@ tracker_tick(struct tracker *t, int64_t now_us)
 		tracker_settle(t);
 	}
 	compare_tick(t, now_us);
+}
+
+bool
+tracker_knows(struct tracker *t, const char *boot, const char *uid)
+{
+	return chan_find(t, boot, uid) != NULL;
 }
 
 uint64_t

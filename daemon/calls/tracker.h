@@ -122,6 +122,9 @@ void tracker_identify_again(struct tracker *);
 int64_t tracker_next_due(const struct tracker *);
 void tracker_tick(struct tracker *, int64_t now_us);
 
+/* The channel is there, as far as events and lists have told. */
+bool tracker_knows(struct tracker *, const char *boot, const char *uid);
+
 /* The lowest spool sequence that a call still alive needs, or UINT64_MAX. */
 uint64_t tracker_oldest_seq(const struct tracker *);
 

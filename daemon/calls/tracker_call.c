@@ -306,7 +306,9 @@ take_outside(struct tracker *t, struct tcall *call, struct chan *c)
 static bool
 is_outgoing_ready(const struct chan *c)
 {
-	return c->outgoing && (c->dialled || c->state == CALL_STATE_UP || c->bridge);
+	return c->outgoing &&
+	       (c->dialled || c->state == CALL_STATE_UP || c->bridge ||
+		       (c->snapshot && c->number && c->group->recovered));
 }
 
 static void

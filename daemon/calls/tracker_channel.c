@@ -370,6 +370,19 @@ chan_seen(struct tracker *t, struct chan *c)
 }
 
 void
+chan_tell_answer(struct tracker *t, struct chan *c)
+{
+	if (!c->outgoing || !(c->was_unheard || c->group->recovered))
+		return;
+	if (c->state != CALL_STATE_UP) {
+		c->unheard &= !c->dialled; /* nobody had answered it */
+	} else if (!c->answered && c->dial_result == CALL_RESULT_NONE) {
+		c->answered = true;
+		c->answered_us = t->now_us;
+	}
+}
+
+void
 chan_update(struct tracker *t, struct chan *c, const struct call_event *ev)
 {
 	chan_seen(t, c);
@@ -483,7 +496,7 @@ chan_free(struct tracker *t, struct chan *c)
 	char **const texts[] = {&c->uid, &c->endpoint, &c->presence, &c->agent,
 		&c->number, &c->display, &c->connected, &c->exten, &c->language,
 		&c->dialer, &c->dial_number, &c->shown_number, &c->partner,
-		&c->offer_queue, &c->queue};
+		&c->local_name, &c->offer_queue, &c->queue};
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		xfree(texts[i]);
 	mem_free(c);
@@ -496,6 +509,8 @@ chan_leave(struct tracker *t, struct chan *c)
 {
 	struct bridge *b = c->bridge;
 
+	if (!t->listed)
+		c->bridge_event = t->event_no;
 	if (!b)
 		return;
 	list_for_each (&b->chans, it) {
@@ -516,6 +531,8 @@ chan_enter(struct tracker *t, struct chan *c, const char *id, bool parking)
 {
 	struct bridge *b = map_find(&t->bridges, id);
 
+	if (!t->listed)
+		c->bridge_event = t->event_no;
 	if (b && c->bridge == b)
 		return;
 	chan_leave(t, c);

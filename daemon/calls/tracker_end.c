@@ -31,6 +31,8 @@ untouched(const struct tcall *call)
 
 	if (call->queue_rejected)
 		return CALL_DISP_REJECTED;
+	if (call->pub.recovered || (c && c->dark))
+		return CALL_DISP_INTERRUPTED; /* what else there was, nobody heard */
 	if (!c || c->state == CALL_STATE_UP || caller_left(call))
 		return CALL_DISP_IVR_ONLY;
 	switch (c->cause) {
@@ -48,8 +50,15 @@ untouched(const struct tcall *call)
 	}
 }
 
+/* Some of it was not heard. */
+static bool
+is_patchy(const struct tcall *call)
+{
+	return call->pub.recovered || (call->customer && call->customer->was_unheard);
+}
+
 static enum call_disposition
-of_reason(enum call_reason reason, bool left)
+of_reason(const struct tcall *call, enum call_reason reason, bool left)
 {
 	switch (reason) {
 	case CALL_REASON_BUSY: return CALL_DISP_BUSY;
@@ -57,8 +66,12 @@ of_reason(enum call_reason reason, bool left)
 	case CALL_REASON_UNREACHABLE: return CALL_DISP_UNREACHABLE;
 	case CALL_REASON_NO_ANSWER: return CALL_DISP_NO_ANSWER;
 	case CALL_REASON_CALLER_HANGUP: return CALL_DISP_ABANDONED;
-	default: return left ? CALL_DISP_ABANDONED : CALL_DISP_NO_ANSWER;
+	case CALL_REASON_INTERRUPTED: return CALL_DISP_INTERRUPTED;
+	default: break;
 	}
+	if (left)
+		return CALL_DISP_ABANDONED;
+	return is_patchy(call) ? CALL_DISP_INTERRUPTED : CALL_DISP_NO_ANSWER;
 }
 
 /* What was tried last decides. Phones that a queue rang are the queue's affair. */
@@ -73,15 +86,16 @@ unanswered_inbound(const struct tcall *call)
 		if (leg->pub.type == LEG_QUEUE)
 			return leg->pub.result == CALL_REASON_NO_ANSWER
 				       ? CALL_DISP_QUEUE_TIMEOUT
-				       : of_reason(leg->pub.result, caller_left(call));
+				       : of_reason(call, leg->pub.result,
+						 caller_left(call));
 		if (leg->pub.type != LEG_RING && leg->pub.type != LEG_TRANSFER)
 			continue;
 		if (!leg->pub.queue)
-			return of_reason(leg->pub.result, caller_left(call));
+			return of_reason(call, leg->pub.result, caller_left(call));
 		if (!queued)
 			queued = leg;
 	}
-	return queued ? of_reason(queued->pub.result, caller_left(call))
+	return queued ? of_reason(call, queued->pub.result, caller_left(call))
 		      : untouched(call);
 }
 
@@ -90,7 +104,12 @@ unanswered_inbound(const struct tcall *call)
 enum call_reason
 end_outgoing_reason(const struct tcall *call)
 {
+	const struct chan *c = call->customer ? call->customer : call->root;
+
 	if (call->shutdown || call->lost)
+		return CALL_REASON_INTERRUPTED;
+	if (call->out_result == CALL_RESULT_NONE &&
+		(call->pub.recovered || (c && (c->dark || c->unheard))))
 		return CALL_REASON_INTERRUPTED;
 	switch (call->out_result) {
 	case CALL_RESULT_BUSY: return CALL_REASON_BUSY;
@@ -120,7 +139,7 @@ unanswered_outgoing(const struct tcall *call)
 	if (call->out_result == CALL_RESULT_INVALID ||
 		(call->out_result == CALL_RESULT_CONGESTION && call->out_cause != 21))
 		return CALL_DISP_FAILED;
-	return of_reason(end_outgoing_reason(call), false);
+	return of_reason(call, end_outgoing_reason(call), false);
 }
 
 static enum call_disposition
@@ -132,6 +151,8 @@ disposition(const struct tcall *call)
 		return CALL_DISP_INTERRUPTED;
 	if (call->pub.voicemail)
 		return CALL_DISP_VOICEMAIL;
+	if (call->customer && call->customer->unheard)
+		return CALL_DISP_INTERRUPTED;
 	if (call->pub.direction == CALL_OUT)
 		return unanswered_outgoing(call);
 	return unanswered_inbound(call);
@@ -181,7 +202,7 @@ finish(struct tracker *t, struct tcall *call, int64_t at_us)
 	call->pub.disposition = disposition(call);
 	call->pub.phase = CALL_PHASE_ENDED;
 	call->changed = true;
-	if (call->lost)
+	if (call->lost || call->pub.disposition == CALL_DISP_INTERRUPTED)
 		t->stats.interrupted++;
 	spend_channels(call);
 }

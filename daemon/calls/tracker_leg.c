@@ -262,6 +262,16 @@ queue_gave_up(const struct tcall *call, const struct tleg *leg)
 	       c->queue_result == CALL_RESULT_NO_ANSWER;
 }
 
+/* The phone may have been answered, and done with it, while nobody listened. */
+static bool
+is_unheard(const struct tleg *leg)
+{
+	list_for_each (&leg->chans, it)
+		if (LIST_ENTRY(it, struct chan, leg_link)->unheard)
+			return true;
+	return false;
+}
+
 /* Why an unanswered leg is over; NONE while that is not clear. `last`: the time to wait
  * for a better reason is over. */
 static enum call_reason
@@ -270,7 +280,7 @@ ring_reason(const struct tcall *call, const struct tleg *leg, bool hung_up, bool
 	enum call_reason by_cause = reason_of_cause(leg->cause);
 	enum call_reason by_result = reason_of_result(leg->result);
 
-	if (leg->lost || leg->shutdown || call->shutdown)
+	if (leg->lost || leg->shutdown || call->shutdown || is_unheard(leg))
 		return CALL_REASON_INTERRUPTED;
 	if (leg->outgoing)
 		return last ? end_outgoing_reason(call) : CALL_REASON_NONE;

@@ -30,6 +30,7 @@
 #define APART_WAIT_US	2000000 /* apart for so long is on hold, without a word of it */
 #define MISSING_WAIT_US 1000000 /* a late hangup may still tell the true ending */
 #define COMPARE_WAIT_US 1500000 /* events may come so long behind a list */
+#define BRIEF_US	1000000 /* nobody is offered a call and done with it meanwhile */
 #define TOMBSTONE_US	(15 * 60 * INT64_C(1000000))
 #define TOMBSTONES_MAX	65536
 #define MAX_CHANNELS	20000
@@ -78,12 +79,16 @@ struct chan {
 	char *dialer; /* uid of who dials it; NULL: nobody (originate) or not known */
 	char *dial_number, *shown_number;
 	char *partner;	   /* uid of a Local channel's other half */
+	char *local_name;  /* what both halves' names begin with; once listed */
 	char *offer_queue; /* the queue that offers the call to it */
 	bool dialled, answered, no_answer, hold, parked, far_hangup, asked_hangup,
 		shutdown;
 	bool leg_done;	     /* had its leg; only a new bridge gives it another */
 	bool spent;	     /* an outside channel whose call is over */
 	bool gone, vanished; /* hung up; vanished: we only know that it is not there */
+	bool unheard; /* time of it was not heard, and nothing has told of that time */
+	bool dark;    /* for so long that an agent may have had it meanwhile */
+	bool was_unheard;
 	enum call_result dial_result; /* the first that came */
 	int cause, request_cause;
 	int64_t offered_us, answered_us, off_us, gone_us, last_us, unhold_us;
@@ -94,6 +99,7 @@ struct chan {
 	int64_t queue_join_us, queue_left_us;
 	bool queue_abandoned;
 	bool queue_over; /* its wait is over, though the queue still lists it */
+	bool queue_left_unheard;
 
 	struct call_variable *vars;
 	unsigned n_vars, vars_bytes;
@@ -101,7 +107,7 @@ struct chan {
 	bool snapshot_waiting, snapshot_parked;
 	unsigned
 		doubts; /* bits of enum tracker_missed: a list said so, no event (yet) */
-	unsigned long long last_event;
+	unsigned long long last_event, bridge_event, queue_event; /* their numbers */
 	unsigned mark; /* == tracker.mark: connected with the customer */
 };
 
@@ -206,6 +212,8 @@ struct chan *chan_upsert(struct tracker *, const struct call_event *ev);
 void chan_update(struct tracker *, struct chan *, const struct call_event *ev);
 void chan_set_other(struct tracker *, struct chan *, const struct call_event *ev);
 void chan_seen(struct tracker *, struct chan *); /* alive right now */
+/* It hangs up: if nobody heard whether it was answered, its state tells. */
+void chan_tell_answer(struct tracker *, struct chan *);
 void chan_relink(struct tracker *, struct chan *, const char *linked);
 /* For systems without linked ids: the younger's channel joins the elder's group. */
 void chan_union(struct tracker *, struct chan *, struct chan *);

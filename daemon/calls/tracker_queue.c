@@ -12,12 +12,14 @@
 void
 queue_joined(struct tracker *t, struct chan *c, const char *queue, int64_t since_us)
 {
+	if (!t->listed)
+		c->queue_event = t->event_no;
 	if (c->queue && !c->queue_left_us && str_eq(c->queue, queue))
 		return;
 	chan_set(&c->queue, queue);
 	c->queue_join_us = since_us;
 	c->queue_left_us = 0;
-	c->queue_abandoned = c->queue_over = false;
+	c->queue_abandoned = c->queue_over = c->queue_left_unheard = false;
 	c->queue_result = CALL_RESULT_NONE;
 	chan_touch(t, c);
 }
@@ -34,6 +36,7 @@ queue_left(struct tracker *t, struct chan *c, const struct call_event *ev)
 		c->queue_result = ev->result;
 	if (ev->queue && c->queue && !str_eq(c->queue, ev->queue))
 		return;
+	c->unheard = c->queue_left_unheard = false; /* it was there until now */
 	c->queue_over = ev->type == CALL_QUEUE_ABANDON;
 	c->queue_abandoned |= c->queue_over;
 	if (c->queue && !c->queue_left_us)
@@ -92,8 +95,12 @@ wait_reason(const struct tcall *call, const struct chan *c, const struct tleg *w
 
 	if (was_answered(call, wait))
 		return CALL_REASON_ANSWERED;
-	if (call->shutdown || call->lost)
+	if (c->queue_left_unheard && call->last_answer_us >= wait->pub.at_us)
+		return CALL_REASON_ANSWERED; /* by somebody found talking */
+	if (call->shutdown || call->lost || (c->unheard && c->gone))
 		return CALL_REASON_INTERRUPTED;
+	if (c->queue_left_unheard) /* unless the event comes right behind the list */
+		return last ? CALL_REASON_INTERRUPTED : CALL_REASON_NONE;
 	if (c->queue_result != CALL_RESULT_NONE)
 		return CALL_REASON_NO_ANSWER;
 	if (call->far_hangup)
@@ -102,6 +109,8 @@ wait_reason(const struct tcall *call, const struct chan *c, const struct tleg *w
 		return CALL_REASON_NONE;
 	if (rang_out(call, wait, left_us))
 		return CALL_REASON_NO_ANSWER;
+	if (c->was_unheard && !c->gone)
+		return CALL_REASON_INTERRUPTED;
 	return c->gone ? CALL_REASON_CALLER_HANGUP : CALL_REASON_REASSIGNED;
 }
 

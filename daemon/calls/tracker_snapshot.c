@@ -4,10 +4,16 @@
  * `recovered`. A channel that the list does not name and that has been silent since the
  * list was begun is missing: MISSING_WAIT_US later it is gone, unless its true ending
  * comes first. The last moment at which it was surely there is its last event, or the
- * moment when we stopped hearing the phone system. */
+ * moment when we stopped hearing the phone system.
+ *
+ * A channel is `unheard` from then on, until a list or an event tells what it did
+ * meanwhile; if it never becomes known, what ends with it is `interrupted`. */
 #include <calls/tracker_priv.h>
 
+#include <mem.h>
 #include <str.h>
+
+#include <string.h>
 
 static int64_t
 last_known(const struct tracker *t, const struct chan *c)
@@ -31,9 +37,10 @@ snapshot_lost(struct tracker *t, struct chan *c)
 	int64_t at_us = c->missing_due_us ? c->missing_last_us : last_known(t, c);
 
 	c->vanished = true;
-	if (c->group->call && c->group->call->customer == c) {
-		c->group->call->lost = true;
-		c->group->call->meter_lost = c->group->call->meter;
+	struct tcall *call = c->group->call ? c->group->call : c->root_of;
+	if (call && (call->customer ? call->customer == c : call->root == c)) {
+		call->lost = true;
+		call->meter_lost = call->meter;
 	}
 	if (c->missing_due_us)
 		compare_lost(t, c);
@@ -77,17 +84,44 @@ doubt_item(struct tracker *t, struct chan *c, const struct call_event *ev, bool 
 		compare_doubt(t, c, TRACKER_MISSED_BRIDGE);
 }
 
+/* Which half belongs to which is in no list; but they are named alike, but for the ;1 and
+ * ;2 at the end. */
+static void
+pair_local(struct chan *c, const char *name)
+{
+	const char *semicolon = name ? strrchr(name, ';') : NULL;
+
+	if (!semicolon || c->partner)
+		return;
+	mem_free(c->local_name);
+	c->local_name = xstrndup(name, (size_t)(semicolon - name));
+	list_for_each (&c->group->chans, it) {
+		struct chan *half = LIST_ENTRY(it, struct chan, group_link);
+		if (half == c || half->partner || half->gone ||
+			!str_eq(half->local_name, c->local_name))
+			continue;
+		c->side = half->side = SIDE_LOCAL;
+		chan_set(&c->partner, half->uid);
+		chan_set(&half->partner, c->uid);
+	}
+}
+
 static void
 on_item(struct tracker *t, const struct call_event *ev)
 {
 	bool known = chan_find(t, ev->boot, ev->uid) != NULL;
-	struct chan *c = chan_upsert(t, ev);
+	struct chan *c;
 	bool stale;
 
+	/* Known when it was listed, and not now: this is a replay from a checkpoint that
+	 * the call's beginning was before, so it is over and written. */
+	if (!known && ev->flags & CALL_KNOWN)
+		return;
+	c = chan_upsert(t, ev);
 	if (!c)
 		return;
-	/* What events said since the list was begun is newer than the list. */
-	stale = known && c->last_event >= t->snapshot_begin_no && t->in_snapshot;
+	/* What events said of bridges since the list was begun is newer than the list. */
+	stale = known && c->bridge_event >= t->snapshot_begin_no && t->in_snapshot;
 	c->snapshot = t->snapshot;
 	if (!stale)
 		doubt_item(t, c, ev, known);
@@ -101,6 +135,8 @@ on_item(struct tracker *t, const struct call_event *ev)
 				      ev->flags & CALL_OUTGOING;
 	}
 	chan_update(t, c, ev);
+	if (ev->flags & CALL_LOCAL)
+		pair_local(c, ev->name);
 	if (stale)
 		return;
 	if (ev->bridge && *ev->bridge)
@@ -145,18 +181,21 @@ compare(struct tracker *t, struct chan *c)
 {
 	if (c->group->recovered)
 		chan_touch(t, c);
-	if (c->last_event >= t->snapshot_begin_no)
-		return;
 	if (c->snapshot != t->snapshot) {
-		mark_missing(t, c);
+		if (c->last_event < t->snapshot_begin_no)
+			mark_missing(t, c);
 		return;
 	}
-	if (c->queue && !c->queue_left_us && !c->snapshot_waiting) {
+	if (c->queue && !c->queue_left_us && !c->snapshot_waiting &&
+		c->queue_event < t->snapshot_begin_no) {
 		c->queue_left_us = last_known(t, c);
+		c->queue_left_unheard = true;
 		compare_doubt(t, c, TRACKER_MISSED_QUEUE);
 		chan_touch(t, c);
 	}
-	if (c->parked && !c->snapshot_parked) {
+	c->dark |= c->unheard && t->now_us > t->link_lost_us + BRIEF_US;
+	c->unheard = false;
+	if (c->last_event < t->snapshot_begin_no && c->parked && !c->snapshot_parked) {
 		compare_doubt(t, c, TRACKER_MISSED_PARK);
 		park_set(t, c, false);
 	}
@@ -175,6 +214,18 @@ on_end(struct tracker *t)
 	}
 	compare_begin(t);
 	t->link_lost_us = 0;
+}
+
+static void
+on_link_lost(struct tracker *t)
+{
+	t->in_snapshot = false;
+	t->link_lost_us = t->now_us;
+	list_for_each (&t->lru, it) {
+		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
+		c->unheard = c->was_unheard = true;
+	}
+	compare_interrupted(t);
 }
 
 /* It stops, or has started anew: nothing that was there is there any more. */
@@ -205,11 +256,7 @@ snapshot_apply(struct tracker *t, const struct call_event *ev)
 	case CALL_SNAPSHOT_WAITING: on_waiting(t, ev); break;
 	case CALL_SNAPSHOT_PARKED: on_parked(t, ev); break;
 	case CALL_SNAPSHOT_END: on_end(t); break;
-	case CALL_LINK_LOST:
-		t->in_snapshot = false;
-		t->link_lost_us = t->now_us;
-		compare_interrupted(t);
-		break;
+	case CALL_LINK_LOST: on_link_lost(t); break;
 	case CALL_SYSTEM_STOPPED: on_stopped(t); break;
 	default: break;
 	}

@@ -104,6 +104,10 @@ on_park(struct tracker *t, const struct call_event *ev)
 	if (c->group->call && ev->type == CALL_PARK_GIVE_UP)
 		park_end(t, c->group->call, CALL_REASON_CALLER_HANGUP, t->now_us);
 	park_set(t, c, ev->type == CALL_PARK);
+	if (ev->type != CALL_PARK && c->bridge && !c->bridge->known) {
+		c->bridge->parking = false; /* listed as parked in its last moment */
+		chan_touch(t, c);
+	}
 	if (ev->type == CALL_UNPARK && other) {
 		chan_seen(t, other);
 		other->leg_done = false;
