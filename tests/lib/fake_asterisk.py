@@ -360,6 +360,9 @@ class FakeAsterisk:
         self.reading = asyncio.Event()
         self.reading.set()
         self._tasks = set()
+        await self._listen()
+
+    async def _listen(self):
         context = None
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -517,6 +520,14 @@ class FakeAsterisk:
             self.model.clear()
             self.started = max(time.time(), self.started + 1)
         self._call(drop)
+
+    def stop_listening(self):
+        """Nobody can connect any more; who is connected stays."""
+        self._call(self._server.close)
+
+    def start_listening(self):
+        """At the same address again."""
+        asyncio.run_coroutine_threadsafe(self._listen(), self.loop).result(10)
 
     def boot(self):
         """Says FullyBooted to all (with `booted = False` before, it was held back)."""

@@ -134,10 +134,10 @@ class Postgres:
 
 
 class Redis:
-    """One redis-server; what it holds is lost when it stops."""
+    """One redis-server; what it holds is lost when it stops, unless keep is set."""
 
-    def __init__(self, directory, program=None):
-        self.directory = directory
+    def __init__(self, directory, program=None, keep=False):
+        self.directory, self.keep = directory, keep
         self.path = os.path.join(directory, "redis.sock")
         self.program = program or os.environ.get("REDIS_SERVER", "redis-server")
         self.process = None
@@ -150,7 +150,7 @@ class Redis:
         with open(os.path.join(self.directory, "redis.log"), "ab") as log:
             self.process = subprocess.Popen(
                 [self.program, "--port", "0", "--unixsocket", self.path, "--save", "",
-                 "--appendonly", "no", "--dir", self.directory],
+                 "--appendonly", "yes" if self.keep else "no", "--dir", self.directory],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         wait_until(self.answers, 20, "redis-server to answer")
 
@@ -173,6 +173,10 @@ class Redis:
 
     def kill(self):
         self.stop(signal.SIGKILL)
+
+    def wipe(self):
+        """What it kept is lost too; it must be stopped."""
+        shutil.rmtree(os.path.join(self.directory, "appendonlydir"), ignore_errors=True)
 
     def pause(self):
         self.process.send_signal(signal.SIGSTOP)
