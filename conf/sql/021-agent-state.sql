@@ -46,3 +46,39 @@ create function agent_state_save(p agent_state) returns void language sql as $$
 		cleared_at = greatest(s.cleared_at, p.cleared_at),
 		updated_at = now()
 $$;
+
+-- As agent_create without p_members (the object's end: what memory knows of the agent),
+-- which is part of the answer, also of the one that is kept.
+create function agent_create(p_tenant integer, p_actor text, p_role text, p_id text,
+	p_name text, p_interfaces text[], p_queues text[], p_capacity jsonb,
+	p_fields text[], p_caller text, p_method text, p_path text, p_key text, p_hash bytea,
+	p_members text, out state text, out status integer, out response text)
+language plpgsql as $$
+declare
+	v agent;
+begin
+	select b.state, b.status, b.response into state, status, response
+	from idempotency_begin(p_tenant, p_caller, p_method, p_path, p_key, p_hash) b;
+	if state <> 'new' then
+		return;
+	end if;
+	perform pg_advisory_xact_lock(hashtextextended('agent ' || p_tenant, 7));
+	response := agent_interface_holder(p_tenant, p_id, p_interfaces);
+	if response is not null then
+		state := 'conflict';
+		return;
+	end if;
+	insert into agent (tenant_id, id, name, interfaces, queues, capacity)
+	values (p_tenant, p_id, p_name, p_interfaces, p_queues, p_capacity)
+	on conflict do nothing returning * into v;
+	if not found then
+		state := 'exists';
+		return;
+	end if;
+	perform audit_add(p_tenant, p_actor, p_role, 'agent.created', 'agent', p_id,
+		p_fields);
+	status := 201;
+	response := left(agent_json(v)::text, -1) || p_members;
+	perform idempotency_end(p_tenant, p_caller, p_method, p_path, p_key, p_hash, status,
+		response);
+end $$;

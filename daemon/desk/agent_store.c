@@ -52,27 +52,32 @@ put_members(struct json_out *j, const struct agents *as, const struct tenant *t,
 		as->members(as->members_arg, t, id, j);
 }
 
+/* The same as text: `,"state":…}`, or `}` if there are none. */
+static void
+members_tail(struct buf *out, const struct agents *as, const struct tenant *t,
+	const char *id)
+{
+	struct buf more = BUF_INIT;
+	struct json_out m;
+	json_out_init(&m, &more);
+	json_put_object(&m, NULL);
+	put_members(&m, as, t, id);
+	json_put_object_end(&m);
+	if (more.len > 2) /* not {} */
+		buf_addc(out, ',');
+	buf_adds(out, buf_str(&more) + 1);
+	buf_fini(&more);
+}
+
 /* A row's object with them. */
 static void
 put_row(struct json_out *j, const struct agents *as, const struct tenant *t,
 	const char *id, const char *object)
 {
-	struct buf more = BUF_INIT, whole = BUF_INIT;
-	struct json_out m;
-	const char *end = strrchr(object, '}');
-	json_out_init(&m, &more);
-	json_put_object(&m, NULL);
-	put_members(&m, as, t, id);
-	json_put_object_end(&m);
-	buf_add(&whole, object, (size_t)(end - object));
-	if (more.len > 2) { /* not {} */
-		buf_addc(&whole, ',');
-		buf_adds(&whole, buf_str(&more) + 1);
-	} else {
-		buf_addc(&whole, '}');
-	}
+	struct buf whole = BUF_INIT;
+	buf_add(&whole, object, (size_t)(strrchr(object, '}') - object));
+	members_tail(&whole, as, t, id);
 	json_put_raw(j, NULL, buf_str(&whole));
-	buf_fini(&more);
 	buf_fini(&whole);
 }
 
@@ -182,7 +187,9 @@ answer_object(struct agent_call *c, const struct learnt_agent *l, const char *ro
 	struct buf b = BUF_INIT;
 	struct json_out j;
 	json_out_init(&j, &b);
-	if (row)
+	if (row && !c->agents)
+		json_put_raw(&j, NULL, row);
+	else if (row)
 		put_row(&j, c->agents, c->tenant, c->text, row);
 	else
 		put_learnt(&j, c->agents, c->tenant, l);
@@ -380,18 +387,15 @@ param_fields(struct pg_unit *u, const struct agent_body *b)
 	pg_array_end(u);
 }
 
-/* Done: known here at once, and answered. */
+/* Done: known here at once. */
 static void
-answer_changed(struct agent_call *c, enum store_status status,
-	const struct pg_answer *a, int col)
+note_changed(struct agent_call *c, const char *object)
 {
-	if (c->agents) {
-		json_t *o = json_loads(pg_text(a, 0, 0, col), 0, NULL);
+	json_t *o = json_loads(object, 0, NULL);
+	if (c->agents)
 		agents_note(c->agents, c->tenant->name, c->text,
 			json_object_get(o, "interfaces"));
-		json_decref(o);
-	}
-	store_ask_done_row(take_ask(c), status, a, 0, col);
+	json_decref(o);
 }
 
 /* One of another agent's interfaces. */
@@ -411,9 +415,10 @@ on_created(void *arg, const struct pg_answer *a)
 	const char *state = a->status == PG_OK ? pg_text(a, 0, 0, 0) : NULL;
 	if (!state)
 		store_ask_failed(take_ask(c), a);
-	else if (str_eq(state, "new"))
-		answer_changed(c, STORE_CREATED, a, 2);
-	else if (str_eq(state, "conflict"))
+	else if (str_eq(state, "new")) {
+		note_changed(c, pg_text(a, 0, 0, 2));
+		store_ask_done_row(take_ask(c), STORE_CREATED, a, 0, 2);
+	} else if (str_eq(state, "conflict"))
 		answer_conflict(c, pg_text(a, 0, 0, 2));
 	else if (str_eq(state, "exists"))
 		store_ask_done(take_ask(c), STORE_CONFLICT, NULL, 0,
@@ -429,9 +434,10 @@ on_patched(void *arg, const struct pg_answer *a)
 	const char *state = a->status == PG_OK ? pg_text(a, 0, 0, 0) : NULL;
 	if (!state)
 		store_ask_failed(take_ask(c), a);
-	else if (str_eq(state, "done"))
-		answer_changed(c, STORE_OK, a, 1);
-	else if (str_eq(state, "conflict"))
+	else if (str_eq(state, "done")) {
+		note_changed(c, pg_text(a, 0, 0, 1));
+		answer_object(c, NULL, pg_text(a, 0, 0, 1));
+	} else if (str_eq(state, "conflict"))
 		answer_conflict(c, pg_text(a, 0, 0, 1));
 	else
 		store_ask_done(take_ask(c), STORE_NOT_FOUND, NULL, 0,
@@ -443,6 +449,7 @@ agent_create(struct agents *as, const struct actor *actor, const json_t *body,
 	const struct idempotency *idem, store_answer_fn *fn, void *arg)
 {
 	struct agent_body b = {0};
+	struct buf members = BUF_INIT;
 	if (!read_body(&b, body, true)) {
 		store_refuse(as->store, fn, arg, STORE_INVALID, "%s", b.why);
 		xfree(&b.capacity);
@@ -460,6 +467,9 @@ agent_create(struct agents *as, const struct actor *actor, const json_t *body,
 	pg_param_text(u, b.capacity ? b.capacity : "{\"call\": 1}");
 	param_fields(u, &b);
 	store_param_idempotency(u, idem);
+	members_tail(&members, as, actor->tenant, b.id);
+	pg_param_text(u, buf_str(&members));
+	buf_fini(&members);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created,
 		call_new(as, actor->tenant, b.id, fn, arg));
 	xfree(&b.capacity);

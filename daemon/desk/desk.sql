@@ -21,7 +21,7 @@ WHERE tenant_id = $1::int AND id = $2::text
 SELECT state, status, response
 FROM agent_create($1::int, $2::text, $3::text, $4::text, $5::text, $6::text[],
   $7::text[], $8::jsonb, $9::text[], $10::text, $11::text, $12::text, $13::text,
-  decode($14::text, 'hex'))
+  decode($14::text, 'hex'), $15::text)
 
 -- name: agent_patch
 SELECT state, response

@@ -36,6 +36,8 @@ ROUTES = [
     ("POST", "/v1/agents", {"id": "a1", "name": "A"}, LEAD, None),
     ("GET", "/v1/agents/nobody-yet", None, ALL, 404),
     ("PATCH", "/v1/agents/nobody-yet", {"name": "B"}, LEAD, 404),
+    ("GET", "/v1/agents/nobody-yet/state", None, ALL, 404),
+    ("PUT", "/v1/agents/nobody-yet/state", {"state": "paused"}, WRITE, 404),
     ("GET", "/v1/agents/1001/pops", None, ALL, 200),
     ("GET", "/v1/agents/1001/stream", None, ALL, 426),
     ("GET", "/v1/pops/stream", None, ALL - {"agent"}, 406),

@@ -54,6 +54,11 @@ def test_answers_are_as_described(pbx, agrees, subscriber):
         {"kind": "email", "value": "a@example.com"}]})
     agrees("POST", "/v1/agents", body={"id": "1001", "interfaces": ["PJSIP/1001"]})
     agrees("PATCH", "/v1/agents/1001", "/v1/agents/{id}", {"name": "Li", "capacity": 2})
+    agrees("GET", "/v1/agents/1001/state", "/v1/agents/{id}/state")
+    agrees("PUT", "/v1/agents/1001/state", "/v1/agents/{id}/state",
+           {"state": "paused", "reason": "lunch"})
+    agrees("PUT", "/v1/agents/1001/state", "/v1/agents/{id}/state", {"state": "asleep"})
+    agrees("PUT", "/v1/agents/1001/state", "/v1/agents/{id}/state", {"state": "available"})
     token = agrees("POST", "/v1/agents/1001/tokens", "/v1/agents/{id}/tokens", {"ttl_s": 60})
     agrees("GET", "/v1/agents/1001/tokens", "/v1/agents/{id}/tokens")
     agrees("POST", "/v1/agents/1001/tickets", "/v1/agents/{id}/tickets")

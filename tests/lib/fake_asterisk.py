@@ -30,6 +30,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from ami_model import Model  # noqa: E402
+from ami_queues import Member, Queues  # noqa: E402
 from ami_trace import Rewrite, Trace, parse, with_timestamp  # noqa: E402
 
 # Where `make` unpacks the recordings.
@@ -224,7 +225,7 @@ class Session:
         self.send_list(action, "Channels will follow", items, "CoreShowChannelsComplete")
 
     def on_queuestatus(self, action):
-        items = []
+        items = self.server.queues.items()
         for entry in self.server.model.waiting():
             items.append(("QueueParams", [entry[0], ("Max", "0"), ("Calls", "1")]))
             items.append(("QueueEntry", entry))
@@ -234,6 +235,21 @@ class Session:
         items = [("ParkedCall", i) for i in self.server.model.parked()]
         self.send_list(action, "Parked calls will follow", items, "ParkedCallsComplete",
                        ("Total", str(len(items))))
+
+    def on_devicestatelist(self, action):
+        self.send_list(action, "Device State Changes will follow",
+                       self.server.queues.device_items(), "DeviceStateListComplete")
+
+    async def on_queuepause(self, action):
+        paused = action.get("paused", "").lower() in ("true", "yes", "1", "on")
+        events = self.server.queues.pause(action.get("interface", ""), paused,
+                                          action.get("reason", ""), action.get("queue"))
+        if not events:
+            self.respond(action, "Error", ("Message", "Interface not found"))
+            return
+        self.respond(action, "Success", (
+            "Message", f"Interface {'paused' if paused else 'unpaused'} successfully"))
+        await self.server.tell(events)
 
     def on_setvar(self, action):
         name, channel = action.get("variable"), action.get("channel", "")
@@ -337,7 +353,9 @@ class FakeAsterisk:
         self.version, self.banner, self.refuse_delay = version, banner, refuse_delay
         self.pieces, self.random = pieces, random.Random(seed)
         self.model = Model()
+        self.queues = Queues()
         self.started = time.time() - 3600
+        self.skew = None  # seconds: with it member events say their time, so far ahead
         self.booted = True
         self.mute = False  # reads and says nothing
         self.losing = False  # events happen and nobody is told, as past a full queue
@@ -511,9 +529,11 @@ class FakeAsterisk:
             self.sessions.clear()
         self._call(drop)
 
-    def restart(self):
-        """As after `core restart now`: everybody is cut off, no call is left."""
+    def restart(self, keep_pauses=False):
+        """As after `core restart now`: everybody is cut off, no call is left, and no
+        member's pause unless it is kept."""
         def drop():
+            self.queues.restart(keep_pauses)
             for session in self.sessions:
                 session.writer.close()
             self.sessions.clear()
@@ -551,6 +571,52 @@ class FakeAsterisk:
         async def deliver():
             await self.deliver(raw)
         asyncio.run_coroutine_threadsafe(deliver(), self.loop).result(10)
+
+    async def tell(self, events, privilege="agent,all"):
+        for event, fields in events:
+            stamp = [("Timestamp", f"{time.time() + self.skew:.6f}")] \
+                if self.skew is not None else []
+            await self.deliver(encode([("Event", event), ("Privilege", privilege)] + stamp
+                                      + fields)[:-4])
+
+    def _tell(self, make, privilege="agent,all"):
+        async def run():
+            await self.tell(make(), privilege)
+        asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+    def add_member(self, queue, interface, phone=None, paused=False, reason=""):
+        """A queue member, as by AddQueueMember; phone: its StateInterface."""
+        def add():
+            m = Member(queue, interface, phone or interface, paused, reason)
+            self.queues.members.append(m)
+            return [("QueueMemberAdded", m.fields(self.queues.status(m)))]
+        self._tell(add)
+
+    def remove_member(self, queue, interface):
+        def remove():
+            gone = self.queues.find(interface, queue)
+            self.queues.members = [m for m in self.queues.members if m not in gone]
+            return [("QueueMemberRemoved", m.fields(self.queues.status(m))) for m in gone]
+        self._tell(remove)
+
+    def pause_member(self, interface, paused, reason="", queue=None):
+        """Somebody pauses a member at the phone system, or takes it back."""
+        self._tell(lambda: self.queues.pause(interface, paused, reason, queue))
+
+    def set_device(self, device, state):
+        """A phone's state: NOT_INUSE, UNAVAILABLE, …"""
+        def change():
+            self.queues.devices[device] = state
+            fields = [("Device", device), ("State", state)]
+            return [("DeviceStateChange", fields)] + [
+                ("QueueMemberStatus", m.fields(self.queues.status(m)))
+                for m in self.queues.members if m.phone == device]
+        self._tell(change, "call,all")
+
+    def paused(self, interface):
+        """{queue: reason of its pause, or None}"""
+        return {m.queue: m.reason if m.paused else None
+                for m in self.queues.find(interface)}
 
     def stop_reading(self, stopped=True):
         self._call(self.reading.clear if stopped else self.reading.set)
