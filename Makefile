@@ -93,7 +93,9 @@ $B/tests/fuzz/%: $B/tests/fuzz/%.o $B/libinteractd.a
 # `make check` is the whole of it on this machine; `make check-asterisk` needs a few more
 # minutes: a real Asterisk from Debian's packages, with phones.
 TRACES := build/traces/ground-truth.json
+# More workers than cores: most of a test is waiting for what it set in motion.
 PYTEST := /usr/bin/python3 -m pytest -q -p no:cacheprovider tests/integration
+WORKERS ?= 3
 
 $(TRACES): tests/data/asterisk-traces.tar.xz
 	@mkdir -p build/traces
@@ -101,7 +103,7 @@ $(TRACES): tests/data/asterisk-traces.tar.xz
 unit: $(UNIT) $(TRACES)
 	@tests/lib/with-servers tests/lib/run-unit $(UNIT)
 integration: all $(TRACES)
-	INTERACTD_BUILD=$B $(PYTEST) -m "not asterisk"
+	INTERACTD_BUILD=$B $(PYTEST) -n $(WORKERS) -m "not asterisk"
 check: deps-check
 	@$(MAKE) --no-print-directory unit integration
 check-asterisk: deps-check
@@ -139,7 +141,7 @@ DEB_BUILD := gcc g++ pkg-config libevent-dev libhiredis-dev libpq-dev libjansson
 	libsodium-dev libssl-dev libcurl4-openssl-dev libsystemd-dev libinih-dev \
 	libphonenumber-dev python3 xz-utils dpkg-dev
 DEB_RUN := postgresql-15 redis-server redis-tools procps
-DEB_TEST := python3-pytest python3-psycopg2 python3-redis python3-websockets \
+DEB_TEST := python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis python3-websockets \
 	python3-aiohttp python3-jsonschema sip-tester curl openssl clang clang-format libclang-rt-14-dev \
 	ca-certificates
 export DEB_ALL := $(DEB_BUILD) $(DEB_RUN) $(DEB_TEST)
