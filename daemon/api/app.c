@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <sodium.h>
 #include <systemd/sd-daemon.h>
 
@@ -391,9 +392,21 @@ static int
 make_state_dir(const struct app *app)
 {
 	const struct daemon_settings *s = conf_values(app->conf, "daemon");
-	if (mkdir(s->state_dir, 0700) == 0 || errno == EEXIST)
+	struct stat st;
+	const char *verb = "make";
+	if (mkdir(s->state_dir, 0700) == 0)
 		return 0;
-	log_error(NULL, "cannot make [daemon] state_dir = %s", s->state_dir);
+	if (errno == EEXIST) {
+		verb = "write to";
+		errno = stat(s->state_dir, &st) == 0 && !S_ISDIR(st.st_mode) ? ENOTDIR
+									     : 0;
+		if (!errno && access(s->state_dir, W_OK | X_OK) == 0)
+			return 0;
+	}
+	log_error(NULL,
+		"cannot %s [daemon] state_dir = %s, which must be a directory that "
+		"interactd may write to",
+		verb, s->state_dir);
 	return -1;
 }
 

@@ -82,8 +82,8 @@ begin_phone(struct app *app, const struct conf_section *s, const uint64_t *check
 		phone_replay(ph);
 	else
 		log_errorx(NULL,
-			"channel %s cannot begin: %s; [daemon] state_dir must be a "
-			"directory that interactd may write to",
+			"channel %s cannot begin: %s (its events are kept in [daemon] "
+			"state_dir)",
 			s->name, err.text);
 	xfree(&dir);
 	return ph;
@@ -285,7 +285,8 @@ on_lease_wait(void *arg)
 		return;
 	loop_timer_start(st->lease_wait, LEASE_CHECK_MS);
 	if (lease_silent_us(app->lease) > LEASE_SILENT_US) {
-		say_waiting(app, lease_why(app->lease));
+		const char *why = lease_why(app->lease);
+		say_waiting(app, why[0] ? why : "it does not answer");
 		begin_intake(st, NULL);
 		return;
 	}

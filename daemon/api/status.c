@@ -11,7 +11,8 @@
 
 #include <string.h>
 
-#define PG_SILENT_US INT64_C(5000000)
+/* The lease is renewed every second. */
+#define PG_SILENT_US INT64_C(2200000)
 
 void
 route_healthz(struct http_request *r, void *arg)
@@ -47,7 +48,8 @@ app_postgresql_why(const struct app *app, int64_t *since_us_r)
 		return pg_down_reason(app->store.writes, since_us_r);
 	if (!pg_is_up(app->store.reads))
 		return pg_down_reason(app->store.reads, since_us_r);
-	if (app->lease && lease_silent_us(app->lease) >= PG_SILENT_US) {
+	if (app->lease && lease_silent_us(app->lease) >= PG_SILENT_US &&
+		lease_why(app->lease)[0]) {
 		*since_us_r = clock_wall_us() - lease_silent_us(app->lease);
 		return lease_why(app->lease);
 	}

@@ -331,6 +331,7 @@ on_flush(void *arg)
 	struct phone *ph = arg;
 	phone_flush(ph);
 	phone_heal_begin(ph);
+	spool_look(ph->spool);
 	spool_release(
 		ph->spool, writer_committed(ph->writer, ph->tenant->name, ph->channel));
 	phone_gap_tick(ph);

@@ -25,6 +25,7 @@
 #define RENEW_MS     1000
 #define DEADLINE_MS  3000
 #define GIVE_BACK_MS 1000
+#define SILENT_US    INT64_C(5000000)
 #define HOLDER_MAX   200
 
 struct lease {
@@ -205,7 +206,7 @@ lease_silent_us(const struct lease *l)
 const char *
 lease_why(const struct lease *l)
 {
-	return l->why[0] || lease_silent_us(l) < 2 * RENEW_MS * 1000
+	return l->why[0] || lease_silent_us(l) < SILENT_US
 		       ? l->why
 		       : "it is connected but does not answer";
 }

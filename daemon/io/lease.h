@@ -25,7 +25,8 @@ struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *
 bool lease_is_held(const struct lease *);
 /* How long the database has not answered; a healthy one does every second. */
 int64_t lease_silent_us(const struct lease *);
-/* Why it was not renewed when last asked for; "" if it was, or is being asked. */
+/* Why it was not renewed when last asked for, or that nothing has answered for 5 s; "" if
+ * it was. */
 const char *lease_why(const struct lease *);
 const char *lease_current_holder(const struct lease *); /* as last seen; "" unknown */
 /* Gives it back if the database is there, running the loop until that is answered. */

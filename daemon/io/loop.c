@@ -208,6 +208,8 @@ loop_new(void)
 	event_set_log_callback(on_libevent_log);
 	event_set_fatal_callback(on_libevent_fatal);
 	sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+	/* A limit on file sizes is an error of write(), and no reason to die. */
+	sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
 	list_init(&l->deferred);
 	list_init(&l->frees);
 	list_init(&l->signals);

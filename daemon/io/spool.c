@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define RETRY_US 1000000
+/* Where a whole segment finds no room a smaller one may, down to this. */
+#define SMALLEST 16384
 
 char *
 spool_segment_name(char dst[SPOOL_NAME_LEN], uint64_t first)
@@ -188,6 +190,20 @@ segment_create(struct spool *s, const char *name, int64_t size)
 	return -1;
 }
 
+/* On a disk nearly full what is left is used up before an append fails. */
+static int
+segment_create_smaller(struct spool *s, const char *name, size_t room, int64_t *size)
+{
+	int fd = segment_create(s, name, *size);
+
+	while (fd < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) &&
+		*size / 8 >= SMALLEST && *size / 8 >= (int64_t)room) {
+		*size = *size / 8 & ~INT64_C(7);
+		fd = segment_create(s, name, *size);
+	}
+	return fd;
+}
+
 /* Notes why appends fail, loudly when that is news. Returns -1. */
 static int
 append_failed(struct spool *s, struct err *e, const char *what)
@@ -225,9 +241,10 @@ segment_begin(struct spool *s, size_t room, struct err *e)
 	if (s->sync && size == s->segment_bytes)
 		s->fd = spool_sync_take_spare(s->sync, name, &size);
 	if (s->fd < 0)
-		s->fd = segment_create(s, name, size);
+		s->fd = segment_create_smaller(s, name, room, &size);
 	if (s->fd < 0) {
 		s->retry_us = clock_mono_us() + RETRY_US;
+		s->no_room = true;
 		return append_failed(s, e, "begin a segment");
 	}
 	s->retry_us = 0;
@@ -282,6 +299,26 @@ segment_write(struct spool *s, size_t size)
 	return 0;
 }
 
+static void
+append_works(struct spool *s)
+{
+	if (s->append_error[0])
+		log_info(s->who, "appends work again");
+	s->append_error[0] = '\0';
+	s->no_room = false;
+}
+
+void
+spool_look(struct spool *s)
+{
+	struct err e;
+
+	segment_check_sync(s);
+	if (s->no_room && clock_mono_us() >= s->retry_us &&
+		segment_begin(s, 0, &e) == 0)
+		append_works(s);
+}
+
 int
 spool_append(
 	struct spool *s, const void *data, size_t len, uint64_t *seq_r, struct err *e)
@@ -299,13 +336,12 @@ spool_append(
 	spool_record_put(s->scratch, s->next_seq, data, len);
 	if (segment_write(s, size) < 0) {
 		append_failed(s, e, "write a record");
+		s->no_room = false;
 		segment_give_up(s);
 		s->retry_us = clock_mono_us() + RETRY_US;
 		return -1;
 	}
-	if (s->append_error[0])
-		log_info(s->who, "appends work again");
-	s->append_error[0] = '\0';
+	append_works(s);
 	s->write_off += (int64_t)size;
 	segment_last(s)->last = s->next_seq;
 	*seq_r = s->next_seq++;

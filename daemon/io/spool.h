@@ -66,6 +66,9 @@ void spool_close(struct spool **); /* syncs */
 /* Returns 0 and the record's sequence. */
 int spool_append(struct spool *, const void *data, size_t len, uint64_t *seq_r,
 	struct err *) MUST_CHECK;
+/* To be called every second or so: finds out that there is room again, though nothing is
+ * appended. */
+void spool_look(struct spool *);
 /* Every record with seq >= from, in order; fn returns false to stop. data is borrowed.
  * Returns how many were given; *gap_r = sequences missing in [from, the end), or up to
  * where fn stopped. fn may append (not replayed now) and release, not replay or close.

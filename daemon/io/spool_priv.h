@@ -113,6 +113,7 @@ struct spool {
 	struct spool_sync *sync; /* NULL: nothing is synced */
 	bool replaying;
 	int64_t retry_us; /* a segment could not be begun: not again before this */
+	bool no_room;	  /* append_error is of beginning one */
 	char append_error[ERR_TEXT_MAX], sync_error[128]; /* current, or "" */
 	uint64_t appended, dropped, damaged, write_errors;
 	unsigned char *scratch; /* one record */

@@ -49,6 +49,7 @@ struct spool_sync {
 	int spare_fd; /* the thread's while FILLING, the loop's when READY */
 	int64_t spare_off;
 	unsigned char *zeros;
+	bool spare_failed; /* the last time, and was logged */
 
 	pthread_mutex_t lock; /* guards all below */
 	pthread_cond_t work;
@@ -137,7 +138,9 @@ spare_set(struct spool_sync *y, enum spare_state state)
 static void
 spare_fail(struct spool_sync *y)
 {
-	log_warn(y->who, "cannot make the next segment ahead");
+	if (!y->spare_failed)
+		log_warn(y->who, "cannot make the next segment ahead");
+	y->spare_failed = true;
 	if (y->spare_fd >= 0)
 		close(y->spare_fd);
 	y->spare_fd = -1;
@@ -170,8 +173,10 @@ spare_fill(struct spool_sync *y)
 		return;
 	}
 	y->spare_off += done;
-	if (y->spare_off == y->segment_bytes)
-		spare_set(y, SPARE_READY);
+	if (y->spare_off < y->segment_bytes)
+		return;
+	y->spare_failed = false;
+	spare_set(y, SPARE_READY);
 }
 
 /* With the lock held. */

@@ -617,6 +617,91 @@ test_disk_full_fails_appends_until_there_is_room(void)
 	clock_fake(0, 0);
 }
 
+/* Nothing is appended for hours, and it is known all the same that there is room. */
+static void
+test_room_again_is_found_without_an_append(void)
+{
+	int64_t wall = 1000000000, mono = 1000000000;
+	struct err e = {0};
+	struct spool_stats st;
+	uint64_t seq;
+
+	new_dir();
+	clock_fake(wall, mono);
+	struct spool *s = open_with(512, 1 << 20, false, 0);
+	set_error(&fallocate_error, ENOSPC);
+	test_expect_log("No space left on device");
+	CHECK(spool_append(s, "x", 1, &seq, &e) < 0);
+	clock_fake(wall, mono += 1000001);
+	spool_look(s);
+	spool_get_stats(s, &st);
+	CHECK(st.write_error != NULL);
+	set_error(&fallocate_error, 0);
+	clock_fake(wall, mono += 1000001);
+	spool_look(s);
+	spool_get_stats(s, &st);
+	CHECK(!st.write_error);
+	CHECK_INT(append_n(s, 3), 3);
+	check_replay(s, 1, 1, 3, 0);
+	spool_close(&s);
+	s = open_with(512, 1 << 20, false, 0);
+	check_replay(s, 1, 1, 3, 0);
+	spool_close(&s);
+	clock_fake(0, 0);
+}
+
+/* The clock is where a spool whose checkpoint nobody knows begins to count. */
+static void
+test_an_unknown_checkpoint_counts_from_the_clock_in_an_empty_directory(void)
+{
+	struct spool_stats st;
+	uint64_t seq;
+
+	new_dir();
+	clock_fake(INT64_C(1795277508000000), 1000000000);
+	struct spool *s = open_with(512, 1 << 20, false, SPOOL_SEQ_UNKNOWN);
+	CHECK_INT(append_n(s, 1), INT64_C(1795277508000000));
+	spool_close(&s);
+	/* It goes on where it was, also when the clock went back. */
+	clock_fake(INT64_C(1795270000000000), 1000000000);
+	s = open_with(512, 1 << 20, false, SPOOL_SEQ_UNKNOWN);
+	spool_get_stats(s, &st);
+	CHECK_INT((int64_t)st.last_seq, INT64_C(1795277508000000));
+	seq = append_n(s, 1);
+	CHECK_INT((int64_t)seq, INT64_C(1795277508000001));
+	check_replay(s, seq - 1, seq - 1, seq, 0);
+	spool_close(&s);
+	clock_fake(0, 0);
+}
+
+/* Reading along over many segments while the writer goes on and releases. */
+static void
+test_a_cursor_reads_along(void)
+{
+	struct seen v = {0};
+	uint64_t gap = 0;
+
+	new_dir();
+	struct spool *s = open_with(512, 1 << 20, false, 0);
+	struct spool_cursor *c = spool_cursor_new(s, 3);
+	CHECK_INT((int64_t)spool_cursor_read(c, 10, on_record, &v, &gap), 0);
+	append_n(s, 100);
+	for (size_t n = 0; n < 98; n += 7) {
+		CHECK_INT((int64_t)spool_cursor_read(c, 7, on_record, &v, &gap), 7);
+	}
+	CHECK_INT((int64_t)spool_cursor_read(c, 7, on_record, &v, &gap), 0);
+	append_n(s, 1);
+	CHECK_INT((int64_t)spool_cursor_read(c, 7, on_record, &v, &gap), 1);
+	append_n(s, 200);
+	spool_release(s, 250); /* whole segments of what was not read go */
+	while (spool_cursor_read(c, 7, on_record, &v, &gap))
+		;
+	CHECK_INT((int64_t)(v.n + gap), 301 - 2);
+	CHECK(gap > 0);
+	spool_cursor_free(&c);
+	spool_close(&s);
+}
+
 /* A write that fails after any number of bytes: the sequence is given again, and
  * neither the half-written record nor a whole one without its padding takes its place.
  */
@@ -701,6 +786,9 @@ main(void)
 	TEST(test_second_opener_is_refused);
 	TEST(test_big_and_empty_records);
 	TEST(test_disk_full_fails_appends_until_there_is_room);
+	TEST(test_room_again_is_found_without_an_append);
+	TEST(test_an_unknown_checkpoint_counts_from_the_clock_in_an_empty_directory);
+	TEST(test_a_cursor_reads_along);
 	TEST(test_failed_write_gives_the_sequence_again);
 	TEST(test_failed_fdatasync_starts_a_new_segment);
 	int rc = test_done();
