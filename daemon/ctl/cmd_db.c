@@ -12,8 +12,8 @@
 
 #define GROUP "Keeping it running"
 
-static struct pg_sync *
-connect_db(struct ctl *ctl, int *rc_r)
+struct pg_sync *
+ctl_connect_db(struct ctl *ctl, int *rc_r)
 {
 	struct err err;
 	const struct conf *conf = ctl_conf(ctl, rc_r);
@@ -79,7 +79,7 @@ run_status(struct ctl *ctl, const struct ctl_args *a)
 	struct err err;
 	int rc;
 	(void)a;
-	struct pg_sync *pg = connect_db(ctl, &rc);
+	struct pg_sync *pg = ctl_connect_db(ctl, &rc);
 	if (!pg)
 		return rc;
 	if (migrate_status(pg, &st, &err) < 0)
@@ -134,15 +134,65 @@ show_steps(const struct ctl *ctl, const struct steps *s)
 	}
 }
 
+static void
+on_lease_table(void *arg, int n, char *const *cols)
+{
+	(void)n;
+	*(bool *)arg = cols[0] != NULL;
+}
+
+static void
+on_pending(void *arg, const struct migration_info *m)
+{
+	*(bool *)arg |= m->state == MIGRATION_PENDING && !m->compatible;
+}
+
+static void
+on_holder(void *arg, int n, char *const *cols)
+{
+	(void)n;
+	print_safe(arg, cols[0]);
+}
+
+/* A daemon that runs was made for the schema as it is: it must not find another under its
+ * hands, unless the migration says that it may. */
+static int
+refuse_while_running(struct pg_sync *pg, struct err *err)
+{
+	bool risky = false, leases = false;
+	struct buf holder = BUF_INIT;
+	int rc = migrate_list(pg, on_pending, &risky, err);
+	if (rc == 0 && risky)
+		rc = pg_sync_query(pg, "SELECT to_regclass('lease')::text", 0, NULL,
+			on_lease_table, &leases, err);
+	if (rc == 0 && leases)
+		rc = pg_sync_query(pg,
+			"SELECT holder FROM lease WHERE tenant_id = 0 AND "
+			"name = 'daemon' AND "
+			"renewed_at > clock_timestamp() - interval '5 seconds'",
+			0, NULL, on_holder, &holder, err);
+	if (rc == 0 && holder.len)
+		rc = err_set(err,
+			"an interactd runs on this database (%s), and what is to be "
+			"applied is not for it: stop it first (or, if you know that "
+			"it copes, --while-running)",
+			buf_str(&holder));
+	buf_fini(&holder);
+	return rc;
+}
+
 static int
 run_migrate(struct ctl *ctl, const struct ctl_args *a)
 {
 	struct err err;
 	int rc;
-	(void)a;
-	struct pg_sync *pg = connect_db(ctl, &rc);
+	struct pg_sync *pg = ctl_connect_db(ctl, &rc);
 	if (!pg)
 		return rc;
+	if (!args_has(a, "while-running") && refuse_while_running(pg, &err) < 0) {
+		pg_sync_close(&pg);
+		return refused(&err);
+	}
 	struct steps s = {ctl, json_array()};
 	if (migrate_apply(pg, on_step, &s, &err) < 0)
 		rc = refused(&err);
@@ -153,14 +203,21 @@ run_migrate(struct ctl *ctl, const struct ctl_args *a)
 	return rc;
 }
 
+static const struct ctl_option migrate_options[] = {
+	{"while-running", NULL, "also under a daemon that the migration is not for"},
+	{NULL, NULL, NULL},
+};
+
 const struct ctl_command cmd_db_migrate = {
 	.name = "db migrate",
-	.usage = "",
+	.usage = "[--while-running]",
+	.options = migrate_options,
 	.group = GROUP,
 	.summary = "bring the database's schema to this version",
 	.help = "The daemon does the same when it starts. Each migration is a transaction\n"
 		"of its own; applied ones are skipped, so it can be run at any time. Back\n"
-		"up first.\n\n"
+		"up first, and stop the daemon: while one runs, only migrations are\n"
+		"applied that say that older versions cope.\n\n"
 		"  interactctl db migrate\n",
 	.run = run_migrate,
 };

@@ -31,6 +31,8 @@ enum ctl_exit {
 
 struct conf;
 
+struct pg_sync;
+
 /* What the options that every command takes said, and the terminal. */
 struct ctl {
 	const char *tenant;    /* NULL = the daemon's choice, "default" */
@@ -114,6 +116,10 @@ const char *help_nearest(const char *word);
  * a message if it cannot be. */
 const struct conf *ctl_conf(struct ctl *, int *rc_r);
 
+/* cmd_db.c: a connection by the configuration's conninfo; NULL and *rc_r after a
+ * message. */
+struct pg_sync *ctl_connect_db(struct ctl *, int *rc_r);
+
 /* cmd_*.c */
 extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_call_dial,
 	cmd_pops;
@@ -124,8 +130,9 @@ extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 	cmd_agent_revoke;
 extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_revoke,
 	cmd_audit;
-extern const struct ctl_command cmd_db_migrate, cmd_db_status, cmd_channel_resync,
-	cmd_channel_gaps, cmd_spool_status, cmd_quarantine_list, cmd_quarantine_retry;
+extern const struct ctl_command cmd_db_migrate, cmd_db_check, cmd_db_status,
+	cmd_channel_resync, cmd_channel_gaps, cmd_spool_status, cmd_quarantine_list,
+	cmd_quarantine_retry;
 extern const struct ctl_command cmd_completion, cmd_manual;
 
 #endif

@@ -20,20 +20,32 @@
 
 #define PREFIX	   "conf/sql/"
 #define KNOWN_MAX  512
+#define NEWER_MAX  64
 #define HASH_BYTES 16
 #define LOCK_KEY   "7308323145" /* any number, the same for ever */
 #define COMPATIBLE "-- compatible: yes"
+
+const char migrate_table_sql[] =
+	"CREATE TABLE IF NOT EXISTS schema_migration ("
+	"name text PRIMARY KEY, hash text NOT NULL, compatible boolean NOT NULL, "
+	"applied_at timestamptz NOT NULL DEFAULT now())";
 
 struct migration {
 	const char *name; /* "001-base" and so on, not ending with NUL: see name_len */
 	size_t name_len;
 	const char *sql;
 	char hash[HASH_BYTES * 2 + 1];
-	bool applied;
+	bool applied, changed;
+};
+
+struct newer {
+	char name[64];
+	bool compatible;
 };
 
 struct plan {
 	struct migration known[KNOWN_MAX];
+	struct newer unknown[NEWER_MAX]; /* the first of them */
 	int n, applied, newer;
 	bool newer_is_compatible;
 	char last[64];
@@ -77,13 +89,19 @@ on_applied(void *arg, int n, char *const *cols)
 	p->applied++;
 	str_copy(p->last, sizeof(p->last), cols[0]);
 	if (!m) {
+		if (p->newer < NEWER_MAX) {
+			struct newer *u = &p->unknown[p->newer];
+			str_copy(u->name, sizeof(u->name), cols[0]);
+			u->compatible = cols[2][0] == 't';
+		}
 		p->newer++;
 		p->newer_is_compatible &= cols[2][0] == 't';
 		str_copy(p->newest, sizeof(p->newest), cols[0]);
 		return;
 	}
 	m->applied = true;
-	if (strcmp(m->hash, cols[1]) != 0)
+	m->changed = strcmp(m->hash, cols[1]) != 0;
+	if (m->changed)
 		str_copy(p->changed, sizeof(p->changed), cols[0]);
 }
 
@@ -170,6 +188,42 @@ is_compatible(const struct migration *m)
 	return found && found < m->sql + strcspn(m->sql, "\n");
 }
 
+static enum migration_state
+state_of(const struct plan *p, int i)
+{
+	const struct migration *m = &p->known[i];
+
+	if (m->applied)
+		return m->changed ? MIGRATION_CHANGED : MIGRATION_APPLIED;
+	while (++i < p->n)
+		if (p->known[i].applied)
+			return MIGRATION_SKIPPED;
+	return MIGRATION_PENDING;
+}
+
+int
+migrate_list(struct pg_sync *pg, migration_fn *fn, void *arg, struct err *err)
+{
+	struct plan *p = xmalloc(sizeof(*p));
+	int rc = plan_load(p, pg, err);
+
+	for (int i = 0; rc == 0 && i < p->n; i++) {
+		const struct migration *m = &p->known[i];
+		char name[64];
+		snprintf(name, sizeof(name), "%.*s", (int)m->name_len, m->name);
+		struct migration_info info = {
+			name, state_of(p, i), is_compatible(m), m->sql};
+		fn(arg, &info);
+	}
+	for (int i = 0; rc == 0 && i < p->newer && i < NEWER_MAX; i++) {
+		struct migration_info info = {p->unknown[i].name, MIGRATION_NEWER,
+			p->unknown[i].compatible, NULL};
+		fn(arg, &info);
+	}
+	xfree(&p);
+	return rc;
+}
+
 static int
 migration_record(struct pg_sync *pg, const struct migration *m, const char *name,
 	struct err *err)
@@ -230,12 +284,7 @@ apply_locked(struct pg_sync *pg, void (*on_step)(void *arg, const char *name),
 	int rc = -1;
 
 	if (plan_load(p, pg, err) == 0 && plan_check(p, err) == 0)
-		rc = pg_sync_exec(pg,
-			"CREATE TABLE IF NOT EXISTS schema_migration ("
-			"name text PRIMARY KEY, hash text NOT NULL, "
-			"compatible boolean NOT NULL, "
-			"applied_at timestamptz NOT NULL DEFAULT now())",
-			err);
+		rc = pg_sync_exec(pg, migrate_table_sql, err);
 	if (rc == 0)
 		rc = apply_pending(pg, p, on_step, arg, err);
 	xfree(&p);
