@@ -64,6 +64,20 @@ struct channel_pause {
 	const char *reason; /* checked as above; may be NULL */
 };
 
+/* What a check of a channel found (`interactctl channel check`). */
+enum channel_level {
+	CHANNEL_OK,	 /* as it should be */
+	CHANNEL_NOTE,	 /* good to know; works without */
+	CHANNEL_WARNING, /* works, with less than there could be */
+	CHANNEL_PROBLEM, /* does not work so */
+};
+/* Borrowed until return; advice: what to do, or NULL. */
+typedef void
+channel_report_fn(void *arg, enum channel_level, const char *what, const char *advice);
+/* The last word. to_write: what belongs into the phone system's own configuration, lines
+ * with secrets masked; NULL if nothing is missing there. */
+typedef void channel_checked_fn(void *arg, const char *to_write);
+
 #define CHANNEL_PHONE 1u /* gives call events; its conf struct begins with phone_conf */
 
 struct channel_ops {
@@ -92,6 +106,12 @@ struct channel_ops {
 	 * asked of the phone system; else done comes exactly once, later. */
 	int (*dial)(struct channel *, const struct channel_dial *,
 		channel_done_fn *done, void *arg, struct err *);
+	/* Optional: finds out whether everything is as it should be at the other end, by
+	 * questions that change nothing there; listens for listen_ms to what comes by
+	 * itself. Called once, right after open: connecting is part of it. report comes
+	 * any number of times, then done once, later. */
+	void (*check)(struct channel *, int64_t listen_ms, channel_report_fn *report,
+		channel_checked_fn *done, void *arg);
 	/* Optional: has the phone system's queues pause a member or take it back (struct
 	 * channel_pause). Like dial. */
 	int (*pause)(struct channel *, const struct channel_pause *,

@@ -197,4 +197,5 @@ const struct channel_ops asterisk_channel = {
 	.status = asterisk_status,
 	.pause = asterisk_pause,
 	.dial = asterisk_dial,
+	.check = asterisk_check,
 };

@@ -3,7 +3,7 @@
  * These files share struct asterisk: asterisk.c (the driver's face: keys, open, close,
  * status), asterisk_session.c (connection, keepalive, reconnect), asterisk_login.c,
  * asterisk_action.c (actions and their answers), asterisk_resync.c (snapshots),
- * asterisk_pause.c and asterisk_dial.c (calls placed). Bytes become messages in ami.c,
+ * asterisk_pause.c, asterisk_dial.c (calls placed) and asterisk_check.c. Bytes become messages in ami.c,
  * and messages become call events in ami_events.c, member events in ami_members.c. */
 #ifndef INTERACTD_ASTERISK_ASTERISK_H
 #define INTERACTD_ASTERISK_ASTERISK_H
@@ -124,6 +124,7 @@ struct asterisk {
 	struct asterisk_resync resync;
 	struct list pauses; /* struct asterisk_pause: asked, not answered */
 
+	struct asterisk_check *check; /* NULL but for `interactctl channel check` */
 	struct list dials; /* calls asked for whose phone has not answered yet */
 	unsigned n_dials;
 };
@@ -202,6 +203,18 @@ void asterisk_resync_fini(struct asterisk *);
 /* channel_ops.pause */
 int asterisk_pause(struct channel *, const struct channel_pause *,
 	channel_done_fn *done, void *arg, struct err *);
+
+/* ---- asterisk_check.c ---------------------------------------------------- */
+
+/* channel_ops.check */
+void asterisk_check(struct channel *, int64_t listen_ms, channel_report_fn *,
+	channel_checked_fn *, void *arg);
+/* What the session tells a check that is under way; nothing if there is none. */
+void asterisk_check_ready(struct asterisk *);
+void
+asterisk_check_event(struct asterisk *, const struct ami_message *, const char *event);
+void asterisk_check_ended(struct asterisk *, const char *why); /* the connection */
+void asterisk_check_fini(struct asterisk *);
 
 /* ---- asterisk_dial.c ----------------------------------------------------- */
 

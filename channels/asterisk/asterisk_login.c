@@ -25,6 +25,7 @@ login_ready(struct asterisk *a)
 			(long long)a->conf->boot_wait_ms);
 	a->ready_us = clock_mono_us();
 	asterisk_state_set(a, ASTERISK_READY);
+	asterisk_check_ready(a);
 	asterisk_resync_start(a);
 }
 

@@ -140,6 +140,7 @@ session_end_v(struct asterisk *a, bool refused, const char *fmt, va_list ap)
 		asterisk_emit(a, CALL_LINK_LOST);
 	}
 	channel_down(a->channel, buf_str(&clean));
+	asterisk_check_ended(a, buf_str(&clean));
 	buf_fini(&clean);
 }
 
@@ -268,6 +269,7 @@ on_event(struct asterisk *a, const struct ami_message *m, const char *event)
 	else if (str_ieq(event, "Shutdown"))
 		a->stopped = true;
 	asterisk_resync_event(a, m, event);
+	asterisk_check_event(a, m, event);
 }
 
 static void
@@ -468,6 +470,7 @@ asterisk_session_fini(struct asterisk *a)
 	if (!a->events)
 		return;
 	asterisk_state_set(a, ASTERISK_CLOSED);
+	asterisk_check_fini(a);
 	connection_drop(a);
 	asterisk_resync_fini(a);
 	asterisk_actions_fini(a);

@@ -32,6 +32,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_db_migrate,
 	&cmd_db_status,
 	&cmd_db_check,
+	&cmd_channel_check,
 	&cmd_channel_resync,
 	&cmd_channel_gaps,
 	&cmd_spool_status,

@@ -5,6 +5,7 @@ Asterisk comes from Debian's packages into $SANDBOX_WORK (~/.cache/asterisk-sand
 20 seconds the first time; INTERACTD_ASTERISK=16 takes the oldest one instead of 22. Run by
 `make check-asterisk`."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from servers import wait_until
 from support import truth
-from support.daemon import SLOW, asterisk_channel
+from support.daemon import BUILD, SLOW, asterisk_channel
 from support.pops import check_pops
 
 pytestmark = pytest.mark.asterisk
@@ -160,3 +161,27 @@ def test_click_to_dial(drive, make_daemon, subscriber, eventually, interface):
     sandbox.register([1001])
     eventually(lambda: daemon.status()["pops"]["open"] == 0)
     check_pops(subscriber, "default", ["1001"])
+
+
+@pytest.mark.parametrize("user,code", [("ctl", 1), ("narrow", 1)])
+def test_channel_check(drive, tmp_path, user, code):
+    """A user who may do everything, and one who may do little: a warning for each."""
+    path = tmp_path / "interactd.conf"
+    keys = asterisk_channel(
+        type("Live", (), {"address": f"127.0.0.1:{drive.sandbox.AMI}"}), username=user,
+        secret=f"{user}pass", own_numbers="0285550100", agents="^PJSIP/(100[1-6])$",
+        dial_context="click-to-call")
+    path.write_text("[postgresql]\nconninfo = dbname=x\n[channel pbx-main]\n" + "".join(
+        f"{k} = {v}\n" for k, v in keys.items()))
+    done = subprocess.run([BUILD / "interactctl", "-c", path, "channel", "check", "pbx-main",
+                           "--json"], capture_output=True, text=True, timeout=60)
+    found = json.loads(done.stdout)
+    assert done.returncode == code, done
+    said = " | ".join(f["what"] for f in found["findings"])
+    if user == "ctl":
+        assert "1 trunk (trunks): PJSIP/trunk" in said and "6 phones of agents" in said, said
+        assert "console commands" in said, said
+    else:
+        assert "FullyBooted was not heard" in said, said
+        assert "which phones and trunks there are cannot be seen" in said, said
+        assert "read = call,agent,system" in found["write"]

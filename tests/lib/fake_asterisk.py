@@ -36,6 +36,14 @@ from ami_trace import Rewrite, Trace, parse, with_timestamp  # noqa: E402
 # Where `make` unpacks the recordings.
 TRACES = Path(__file__).resolve().parent.parent.parent / "build" / "traces"
 LISTS = {"CoreShowChannels", "QueueStatus", "ParkedCalls"}
+# Some of an Asterisk 22's actions, and who may use them.
+COMMANDS = {
+    "Command": "command", "CoreSettings": "system,reporting",
+    "CoreShowChannels": "system,reporting", "CoreStatus": "system,reporting",
+    "DeviceStateList": "call,reporting", "Filter": "system", "ListCommands": "<none>",
+    "Originate": "originate", "PJSIPShowEndpoints": "system", "ParkedCalls": "call",
+    "Ping": "<none>", "QueuePause": "agent", "QueueStatus": "<none>",
+    "ShowDialPlan": "config,reporting"}
 
 
 def encode(pairs):
@@ -269,6 +277,25 @@ class Session:
         value = self.server.model.variables.get((channel, name), "")
         self.respond(action, "Success", ("Variable", name), ("Value", value))
 
+    def on_listcommands(self, action):
+        self.respond(action, "Success", *[(c, f"…  (Priv: {p},all)") for c, p in
+                     self.server.commands.items() if self.server.may(p)])
+
+    def on_pjsipshowendpoints(self, action):
+        items = [("EndpointList", [("ObjectType", "endpoint"), ("ObjectName", name)])
+                 for name in self.server.endpoints]
+        self.send_list(action, "A listing of Endpoints follows, presented as EndpointList "
+                       "events", items, "EndpointListComplete")
+
+    def on_showdialplan(self, action):
+        if action.get("context") not in self.server.contexts:
+            self.respond(action, "Error", ("Message", "Did not find context "
+                         f"{action.get('context')}"))
+            return
+        self.send_list(action, "DialPlan list will follow",
+                       [("ListDialplan", [("Context", action["context"])])],
+                       "ShowDialPlanComplete")
+
     def on_originate(self, action):
         if not action.get("channel"):
             self.respond(action, "Error", ("Message", "Channel not specified"))
@@ -361,6 +388,10 @@ class FakeAsterisk:
         self.losing = False  # events happen and nobody is told, as past a full queue
         self.lists = set(LISTS)  # what a client asks for before a play begins
         self.denied = {}  # {"CoreShowChannels": "Permission denied"}: answered so
+        self.commands = dict(COMMANDS)  # what there is: name -> privilege
+        self.write_classes = None  # of the user; None = all but command
+        self.endpoints = ["trunk", "1001", "1002", "1003"]  # PJSIP's
+        self.contexts = {"from-internal"}
         self.actions = []  # [(name, {key: value})] as they came; keys in lower case
         self.logins = 0
         self.sessions = []
@@ -460,6 +491,12 @@ class FakeAsterisk:
             n = self.random.randint(1, 700) if self.pieces == "random" else self.pieces
             yield data[pos:pos + n]
             pos += n
+
+    def may(self, privileges):
+        wanted = set(privileges.split(","))
+        if self.write_classes is None:
+            return "command" not in wanted
+        return wanted == {"<none>"} or bool(wanted & self.write_classes)
 
     def changed(self):
         async def notify():
