@@ -162,7 +162,7 @@ on_dialling(struct asterisk *a)
 			"calls cannot be placed: there is no context %s in the dialplan "
 			"(dial_context)",
 			a->conf->dial_context);
-	else if (c->lists[CHECK_LIST_DIALPLAN].whole)
+	else if (c->lists[CHECK_LIST_DIALPLAN].whole && may(a, CHECK_ORIGINATE))
 		say(a, CHANNEL_OK, NULL, "calls are placed through context %s",
 			a->conf->dial_context);
 }
