@@ -60,6 +60,6 @@ select tenant_id, contact_id, id, kind, channel, direction, agent, state, dispos
 	summary
 from interaction order by contact_id, id;
 insert into external_id (tenant_id, channel, external_id, interaction_id)
-select tenant_id, channel, external_id, id from interaction order by external_id;
+select tenant_id, channel, external_id, id from interaction where kind <> 'call' order by external_id;
 reset session_replication_role;
 vacuum (analyze);

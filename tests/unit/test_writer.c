@@ -290,6 +290,35 @@ test_withheld_and_shared_numbers_are_nobody(void)
 	writer_close(&w, 1000);
 }
 
+/* Who a call was filed with at its beginning stays, though the number has another holder
+ * when it ends; its entry in the timeline is one. */
+static void
+test_a_call_stays_with_whom_it_began(void)
+{
+	struct writer *w = writer_open(0);
+	struct saved s = {0};
+	struct interaction other = call_of("+886911000081", "ended");
+	struct interaction in = call_of("+886911000080", "ringing");
+
+	save_and_wait(w, &other, &s);
+	save_and_wait(w, &in, &s);
+	CHECK(uuid_eq(&s.last.contact, &in.new_contact));
+	store_env_exec(&env,
+		"UPDATE identity i SET contact_id = o.contact_id FROM identity o "
+		"WHERE i.value = '+886911000080' AND o.value = '+886911000081'");
+	in.state = "ended";
+	save_and_wait(w, &in, &s);
+	CHECK(uuid_eq(&s.last.contact, &in.new_contact));
+	CHECK(!s.last.created && !s.last.contact_created);
+	CHECK_STR(
+		store_env_value(&env,
+			"SELECT count(*) || ',' || bool_and(t.contact_id = i.contact_id) "
+			"FROM timeline t JOIN interaction i USING (tenant_id, id) "
+			"WHERE remote_value = '+886911000080'"),
+		"1,true");
+	writer_close(&w, 1000);
+}
+
 static void
 test_claimed_goes_to_the_single_holder_and_raises_nothing(void)
 {
@@ -627,6 +656,7 @@ main(void)
 	TEST(test_what_waits_is_one_batch_and_savings_of_one_call_coalesce);
 	TEST(test_nothing_reopens_what_has_ended);
 	TEST(test_withheld_and_shared_numbers_are_nobody);
+	TEST(test_a_call_stays_with_whom_it_began);
 	TEST(test_claimed_goes_to_the_single_holder_and_raises_nothing);
 	TEST(test_redelivery_under_another_id_adds_nothing);
 	TEST(test_two_calls_of_one_linked_id_are_two);
