@@ -1,3 +1,4 @@
+-- compatible: yes
 -- interactions_save again, for speed: what nearly every saving needs is done in two
 -- statements for the whole batch, the rest only if some unit needs it. The parameters and
 -- what comes of them are those of 003-timeline.sql.
