@@ -109,6 +109,9 @@ check: deps-check
 check-asterisk: deps-check
 	@$(MAKE) --no-print-directory all
 	INTERACTD_BUILD=$B $(PYTEST) -m asterisk
+# Fifty calls at once while everything dies, one by one and at random.
+chaos: all $(TRACES)
+	CHAOS_ALL=1 CHAOS_SECONDS=$${CHAOS_SECONDS:-600} INTERACTD_BUILD=$B $(PYTEST)/test_chaos.py -s
 san:
 	@$(MAKE) --no-print-directory V=$@ unit integration
 cov:
@@ -187,7 +190,7 @@ check-deb: deb
 
 clean:
 	rm -rf build
-.PHONY: all unit integration check check-asterisk check-deb san cov fuzz fuzz-bins bench \
+.PHONY: all unit integration check check-asterisk check-deb chaos san cov fuzz fuzz-bins bench \
 	bench-quick lint demo deps deps-check install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:
