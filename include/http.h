@@ -29,6 +29,21 @@ bool http_query_nth(const struct http_request *, size_t n, const char **name_r,
  * any byte from 0x80 up may be in it (RFC 9110 §5.5): check before it is stored. */
 const char *http_header(const struct http_request *, const char *name);
 const char *http_body(const struct http_request *, size_t *len_r); /* ends with NUL */
+/* The body of a route made by http_route_pieces, of any length: the handler runs when the
+ * head is there, and calls http_receive (once, at once or later). No callback comes before
+ * it has returned, none after the request was answered; an answer before the end is the
+ * connection's last. */
+struct http_receiver {
+	/* The next bytes, borrowed until return. */
+	void (*on_piece)(void *arg, const char *data, size_t len);
+	/* Exactly once. status 0: the body is whole. Else it will never be, `why` says it
+	 * (broken framing 400, too slow 408, the client is gone 499), and the request is
+	 * still to be answered: http_problem(r, status, NULL, "%s", why) does. */
+	void (*on_end)(void *arg, int status, const char *why);
+};
+void http_receive(struct http_request *, const struct http_receiver *, void *arg);
+/* While paused no piece comes, and the client is slowed down by its full socket. */
+void http_receive_pause(struct http_request *, bool paused);
 const char *http_peer(const struct http_request *); /* "127.0.0.1", "::1" or "unix" */
 /* On the operator's Unix socket: the peer's uid (SO_PEERCRED). false elsewhere. */
 bool http_peer_uid(const struct http_request *, unsigned *uid_r);

@@ -57,6 +57,10 @@ void http_reload_origins(struct http_server *, const struct conf_list *);
  * GET. */
 void http_route(struct http_server *, const char *method_and_path, http_handler_fn *,
 	void *arg);
+/* The same for a resource whose body comes in pieces, past max_body_bytes too: see
+ * http_receive. Of such a body every 64 KiB must come within body_timeout. */
+void http_route_pieces(struct http_server *, const char *method_and_path,
+	http_handler_fn *, void *arg);
 /* Runs before every routed handler; returns false if it has answered, or will answer
  * and run the handler itself by http_continue (authentication that asks the database).
  */

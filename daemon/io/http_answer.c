@@ -63,6 +63,8 @@ http_request_end(struct http_request *r, int status)
 	if (r->conn)
 		r->conn->request = NULL;
 	r->conn = NULL;
+	r->receiver = NULL;
+	r->ended = true;
 	list_remove(&r->link);
 	loop_free_later(r->loop, request_free, r);
 }
@@ -279,6 +281,7 @@ http_answer(struct http_request *r, int status, const char *type, const void *bo
 	struct http_conn *c = r->conn;
 	struct buf head = BUF_INIT;
 
+	r->close |= r->body_due;
 	if (c) {
 		if (has_no_body(status))
 			http_write_head(r, &head, status, NULL, -1);

@@ -40,7 +40,8 @@ static bool
 is_reading(const struct http_conn *c)
 {
 	return c->state == HTTP_CONN_IDLE || c->state == HTTP_CONN_HEAD ||
-	       c->state == HTTP_CONN_BODY;
+	       c->state == HTTP_CONN_BODY ||
+	       (c->state == HTTP_CONN_RECEIVE && !c->request->paused);
 }
 
 static size_t
@@ -66,7 +67,8 @@ http_conn_set_state(struct http_conn *c, enum http_conn_state next)
 		if (c->served)
 			loop_timer_start(c->deadline, o->header_timeout_ms);
 		break;
-	case HTTP_CONN_BODY: loop_timer_start(c->deadline, o->body_timeout_ms); break;
+	case HTTP_CONN_BODY:
+	case HTTP_CONN_RECEIVE: loop_timer_start(c->deadline, o->body_timeout_ms); break;
 	case HTTP_CONN_ANSWER:
 		loop_timer_start(c->deadline,
 			o->body_timeout_ms + (int64_t)(queued(c) / MIN_BYTES_PER_MS));
@@ -107,14 +109,17 @@ http_conn_close(struct http_conn *c, const char *why)
 	list_remove(&c->link);
 	c->server->counters.connections--;
 	peer_release(c);
-	if (c->request)
-		c->request->conn = NULL;
+	struct http_request *r = c->request;
+	if (r)
+		r->conn = NULL;
 	bufferevent_setcb(c->bev, NULL, NULL, NULL, NULL);
 	bufferevent_free(c->bev);
 	loop_timer_free(&c->deadline);
 	http_parser_fini(&c->parser);
 	http_server_update_listeners(c->server);
 	loop_free_later(c->server->loop, conn_free, c);
+	if (r)
+		http_receive_lost(r, 499, why);
 }
 
 /* Nothing more will be written: shuts our side and waits for the peer's. */
@@ -218,20 +223,45 @@ on_request(struct http_conn *c)
 	http_dispatch(r);
 }
 
+void
+http_conn_continue(struct http_conn *c, const struct http_message *m)
+{
+	if (m->expect_continue &&
+		evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
+		evbuffer_add_printf(bufferevent_get_output(c->bev),
+			"HTTP/1.1 100 Continue\r\n\r\n");
+}
+
+/* The body is refused in the middle: the handler, which has the request, says it. */
+static void
+receive_refuse(struct http_conn *c, int status, const char *why)
+{
+	count_refusal(c, status, why);
+	http_conn_set_state(c, HTTP_CONN_HANDLER);
+	http_receive_lost(c->request, status, why);
+}
+
 static void
 on_parsed(struct http_conn *c, enum http_event ev)
 {
+	if (c->state == HTTP_CONN_RECEIVE) {
+		http_receive_fed(c, ev);
+		if (ev == HTTP_EV_BAD && c->state == HTTP_CONN_RECEIVE)
+			receive_refuse(c, c->parser.status, c->parser.why);
+		return;
+	}
 	switch (ev) {
 	case HTTP_EV_MORE:
 		if (c->state == HTTP_CONN_IDLE && !http_parser_is_idle(&c->parser))
 			http_conn_set_state(c, HTTP_CONN_HEAD);
 		break;
 	case HTTP_EV_HEAD:
+		if (c->parser.message.in_pieces) {
+			http_receive_head(c);
+			break;
+		}
 		http_conn_set_state(c, HTTP_CONN_BODY);
-		if (c->parser.message.expect_continue &&
-			evbuffer_get_length(bufferevent_get_input(c->bev)) == 0)
-			evbuffer_add_printf(bufferevent_get_output(c->bev),
-				"HTTP/1.1 100 Continue\r\n\r\n");
+		http_conn_continue(c, &c->parser.message);
 		break;
 	case HTTP_EV_DONE: on_request(c); break;
 	case HTTP_EV_BAD: conn_refuse(c, c->parser.status, c->parser.why); break;
@@ -253,6 +283,13 @@ conn_pump(struct http_conn *c)
 	}
 	if (is_reading(c) && c->eof)
 		http_conn_close(c, "the peer ended");
+}
+
+void
+http_conn_resume(struct http_conn *c)
+{
+	bufferevent_trigger(
+		c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
 
 static void
@@ -300,6 +337,11 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 	if (what & BEV_EVENT_EOF && !c->tls &&
 		(c->state == HTTP_CONN_HANDLER || c->state == HTTP_CONN_ANSWER))
 		return;
+	/* What is in the input may be all of the body. */
+	if (what & BEV_EVENT_EOF && c->state == HTTP_CONN_RECEIVE) {
+		conn_pump(c);
+		return;
+	}
 	if (c->stream)
 		http_stream_on_lost(c->stream);
 	http_conn_close(c, what & BEV_EVENT_EOF ? "the peer ended" : "it broke");
@@ -316,6 +358,9 @@ on_deadline(void *arg)
 		break;
 	case HTTP_CONN_BODY:
 		conn_refuse(c, 408, "the body did not come in time");
+		break;
+	case HTTP_CONN_RECEIVE:
+		receive_refuse(c, 408, "the body did not come in time");
 		break;
 	case HTTP_CONN_IDLE:
 		if (!c->served)
@@ -430,6 +475,8 @@ conn_start(struct http_conn *c)
 	s->counters.accepted++;
 	s->counters.connections++;
 	http_parser_init(&c->parser, &limits);
+	c->parser.wants_pieces = http_wants_pieces;
+	c->parser.arg = s;
 	c->deadline = loop_timer_new(s->loop, on_deadline, c);
 	http_conn_set_state(c, HTTP_CONN_IDLE);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_BYTES);

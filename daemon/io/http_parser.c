@@ -67,6 +67,16 @@ http_parser_take(struct http_parser *p, struct http_message *dst)
 	p->skipped_blank_line = p->has_host = false;
 }
 
+void
+http_parser_take_head(struct http_parser *p, struct http_message *dst)
+{
+	struct http_message *m = &p->message;
+
+	assert(http_parser_in_body(p) && m->in_pieces && !m->body.len);
+	*dst = *m;
+	*m = (struct http_message){.in_pieces = true, .chunked = dst->chunked};
+}
+
 bool
 http_parser_is_idle(const struct http_parser *p)
 {
@@ -372,12 +382,14 @@ on_head_end(struct http_parser *p)
 {
 	struct http_message *m = &p->message;
 
+	bool has_body = m->chunked || m->content_length;
 	p->state = ST_BAD;
+	m->in_pieces = has_body && p->wants_pieces && p->wants_pieces(p->arg, m);
 	if (m->minor > 0 && !p->has_host)
 		bad(p, 400, "Host is missing");
 	else if (m->chunked && m->has_length)
 		bad(p, 400, "both Content-Length and Transfer-Encoding");
-	else if (m->content_length > p->limits.max_body_bytes)
+	else if (!m->in_pieces && m->content_length > p->limits.max_body_bytes)
 		bad(p, 413, "the body is too large");
 	else if (m->chunked)
 		p->state = ST_CHUNK_SIZE;
@@ -389,7 +401,7 @@ on_head_end(struct http_parser *p)
 		m->close = true;
 	p->left = m->content_length;
 	p->line = 0;
-	return m->chunked || p->left ? HTTP_EV_HEAD : done(p);
+	return has_body ? HTTP_EV_HEAD : done(p);
 }
 
 static enum http_event
@@ -461,7 +473,8 @@ on_chunk_size(struct http_parser *p)
 	for (; *s; s++) /* ignored, but a line is a line to everybody on the way */
 		if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
 			return bad(p, 400, "a chunk's size is not a number");
-	if (n > p->limits.max_body_bytes - p->message.body.len)
+	if (!p->message.in_pieces &&
+		n > p->limits.max_body_bytes - p->message.body.len)
 		return bad(p, 413, "the body is too large");
 	buf_clear(&p->scratch);
 	p->left = n;

@@ -38,12 +38,17 @@ struct http_message {
 	unsigned minor;		 /* HTTP/1.minor */
 	bool close;		 /* the connection ends after the answer */
 	bool chunked, has_length, expect_continue;
+	bool in_pieces; /* body holds what has come since it was last taken */
 	uint64_t content_length;
 };
 
 struct http_parser {
 	struct http_limits limits;
 	struct http_message message;
+	/* Asked when a head is complete and a body follows: is that body given in pieces
+	 * (http_parser_take_piece), of any length? NULL: never. */
+	bool (*wants_pieces)(void *arg, const struct http_message *);
+	void *arg;
 	int state;
 	size_t line; /* where the line being read begins: in head, or in scratch */
 	struct buf scratch; /* chunk sizes and trailers */
@@ -63,6 +68,10 @@ size_t http_parser_feed(
 	struct http_parser *, const char *data, size_t len, enum http_event *ev_r);
 /* Moves the complete message to *dst and is ready for the next request. */
 void http_parser_take(struct http_parser *, struct http_message *dst);
+/* After HTTP_EV_HEAD of a body in pieces: moves the head to *dst. From then on each feed
+ * leaves what it found of the body in message.body, for the caller to clear; DONE ends it
+ * (take and drop the message then). */
+void http_parser_take_head(struct http_parser *, struct http_message *dst);
 /* True between requests: no byte of the next one has come yet. */
 bool http_parser_is_idle(const struct http_parser *);
 /* True once a request's head is complete and its body is awaited. */

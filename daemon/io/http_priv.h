@@ -7,6 +7,7 @@
  *	http_parser.c  bytes to requests           ws.c  bytes to WebSocket frames
  *	http_route.c   target to handler: decoding, matching, preflight
  *	http_answer.c  request accessors and answers
+ *	http_receive.c bodies in pieces
  *	http_stream.c  WebSocket and Server-Sent Events
  *
  * Who holds whom: the server lists its connections and streams; a connection has at
@@ -49,6 +50,7 @@ struct http_route {
 	size_t n_segments;
 	http_handler_fn *fn;
 	void *arg;
+	bool pieces;
 };
 
 /* Why a request or connection was refused; each is logged at most once a minute. */
@@ -93,6 +95,8 @@ enum http_conn_state {
 	HTTP_CONN_HEAD, /* part of a head; header_timeout from its first byte (the first
 			   request's: from the accept) */
 	HTTP_CONN_BODY, /* body_timeout from the head's end */
+	HTTP_CONN_RECEIVE, /* the handler has the request, and its body comes in pieces:
+			      body_timeout for each 64 KiB, less pauses */
 	HTTP_CONN_HANDLER, /* the handler has the request and its own deadlines */
 	HTTP_CONN_ANSWER, /* the answer is leaving; a slow reader has time by its length
 			   */
@@ -136,6 +140,12 @@ struct http_request {
 	bool has_uid;
 	unsigned uid;
 	bool close; /* the connection ends with the answer */
+	/* A body in pieces. */
+	const struct http_receiver *receiver; /* NULL: not asked for, or ended */
+	void *receiver_arg;
+	bool body_due; /* not all of it has come */
+	bool paused, ended;
+	size_t window; /* bytes since the deadline was set */
 	/* The decoded target; all texts are in `text`. */
 	char *text;
 	const char *path;
@@ -184,6 +194,10 @@ bool http_server_allows_origin(const struct http_server *, const char *origin);
 /* http_conn.c */
 void http_conn_accept(struct http_listener *, int fd, const struct sockaddr *);
 void http_conn_set_state(struct http_conn *, enum http_conn_state);
+/* Sends "100 Continue" if the client of this message may be waiting for it. */
+void http_conn_continue(struct http_conn *, const struct http_message *);
+/* Goes on with what is in the input; soon, not now. */
+void http_conn_resume(struct http_conn *);
 /* Ends it now; what was queued is lost. Its stream, if any, must be cut off before. */
 void http_conn_close(struct http_conn *, const char *why);
 /* Hands the kernel what it takes of the queued output, before the process ends. */
@@ -191,7 +205,19 @@ void http_conn_flush_now(struct http_conn *);
 /* Sends what is queued, then ends it gently. */
 void http_conn_finish(struct http_conn *);
 
+/* http_receive.c */
+/* Does the message's route take its body in pieces? */
+bool http_wants_pieces(void *server, const struct http_message *);
+/* The head of such a message is complete. */
+void http_receive_head(struct http_conn *);
+/* What was fed is in the parser's message. */
+void http_receive_fed(struct http_conn *, enum http_event);
+/* The body will not come any more. */
+void http_receive_lost(struct http_request *, int status, const char *why);
+
 /* http_route.c */
+const struct http_route *http_route_find(
+	const struct http_server *, const struct http_request *, const char *method);
 void http_dispatch(struct http_request *);
 void http_route_free(struct http_route *);
 /* Decodes message.target into path, segments and params. NULL if fine, else a sentence.

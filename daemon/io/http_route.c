@@ -124,9 +124,9 @@ http_route_free(struct http_route *rt)
 	mem_free(rt);
 }
 
-void
-http_route(struct http_server *s, const char *method_and_path, http_handler_fn *fn,
-	void *arg)
+static void
+add_route(struct http_server *s, const char *method_and_path, http_handler_fn *fn,
+	void *arg, bool pieces)
 {
 	struct http_route *rt = xcalloc(1, sizeof(*rt));
 	char *p;
@@ -136,6 +136,7 @@ http_route(struct http_server *s, const char *method_and_path, http_handler_fn *
 	rt->method = rt->text;
 	rt->fn = fn;
 	rt->arg = arg;
+	rt->pieces = pieces;
 	p = strchr(rt->text, ' ');
 	assert(p && p[1] == '/');
 	*p++ = '\0';
@@ -148,6 +149,20 @@ http_route(struct http_server *s, const char *method_and_path, http_handler_fn *
 	s->routes =
 		xrealloc(s->routes, (s->n_routes + 1) * sizeof(struct http_route *));
 	s->routes[s->n_routes++] = rt;
+}
+
+void
+http_route(struct http_server *s, const char *method_and_path, http_handler_fn *fn,
+	void *arg)
+{
+	add_route(s, method_and_path, fn, arg, false);
+}
+
+void
+http_route_pieces(struct http_server *s, const char *method_and_path,
+	http_handler_fn *fn, void *arg)
+{
+	add_route(s, method_and_path, fn, arg, true);
 }
 
 /* How a pattern's segment takes a request's. The larger, the more exact. */
@@ -219,6 +234,15 @@ find_route(const struct http_server *s, const struct http_request *r,
 	if (best && is_better(*any_r, best, r))
 		best = NULL;
 	return best;
+}
+
+const struct http_route *
+http_route_find(
+	const struct http_server *s, const struct http_request *r, const char *method)
+{
+	const struct http_route *any;
+
+	return find_route(s, r, method, &any);
 }
 
 static void

@@ -40,10 +40,10 @@ check_decoded(const struct http_message *m)
 static void
 check_message(const struct http_message *m)
 {
-	require(m->body.len <= limits.max_body_bytes);
+	require(m->in_pieces || m->body.len <= limits.max_body_bytes);
 	require(m->head.len <= limits.max_header_bytes);
 	require(!(m->chunked && m->has_length));
-	require(m->chunked || m->body.len == m->content_length);
+	require(m->in_pieces || m->chunked || m->body.len == m->content_length);
 	require(*http_message_target(m) == '/' || *http_message_target(m) == '*');
 	for (size_t i = 0; i < m->n_fields; i++) {
 		const char *name = m->head.data + m->fields[i].name;
@@ -65,6 +65,32 @@ describe(const struct http_message *m, struct buf *out)
 	buf_add(out, buf_str(&m->body), m->body.len);
 }
 
+/* A target under /p takes its body in pieces. */
+static bool
+wants_pieces(void *arg, const struct http_message *m)
+{
+	(void)arg;
+	return strncmp(http_message_target(m), "/p", 2) == 0;
+}
+
+/* The head is taken with HEAD, the body as it comes; both are told when it is whole. */
+static void
+parse_pieces(struct http_parser *p, enum http_event ev, struct buf *told)
+{
+	struct http_message *m = &p->message;
+
+	if (ev == HTTP_EV_HEAD && m->in_pieces) {
+		struct http_message head;
+		http_parser_take_head(p, &head);
+		check_message(&head);
+		describe(&head, told);
+		http_message_fini(&head);
+	} else if (m->in_pieces && m->body.len) {
+		buf_add(told, m->body.data, m->body.len);
+		buf_clear(&m->body);
+	}
+}
+
 /* Pieces of 1 to 16 bytes by a generator seeded with `seed`; seed 0: all at once. */
 static void
 parse(const char *data, size_t size, uint32_t seed, struct buf *out)
@@ -73,17 +99,21 @@ parse(const char *data, size_t size, uint32_t seed, struct buf *out)
 	enum http_event ev = HTTP_EV_MORE;
 
 	http_parser_init(&p, &limits);
+	p.wants_pieces = wants_pieces;
 	for (size_t at = 0; at < size && ev != HTTP_EV_BAD;) {
 		size_t n = size - at;
 		seed = seed * 1664525u + 1013904223u * (seed != 0);
 		if (seed && n > 1 + (seed >> 28))
 			n = 1 + (seed >> 28);
 		at += http_parser_feed(&p, data + at, n, &ev);
+		parse_pieces(&p, ev, out);
 		if (ev == HTTP_EV_DONE) {
 			struct http_message m;
 			http_parser_take(&p, &m);
-			check_message(&m);
-			describe(&m, out);
+			if (!m.in_pieces) {
+				check_message(&m);
+				describe(&m, out);
+			}
 			http_message_fini(&m);
 		}
 	}
