@@ -68,7 +68,9 @@ http_conn_set_state(struct http_conn *c, enum http_conn_state next)
 			loop_timer_start(c->deadline, o->header_timeout_ms);
 		break;
 	case HTTP_CONN_BODY:
-	case HTTP_CONN_RECEIVE: loop_timer_start(c->deadline, o->body_timeout_ms); break;
+	case HTTP_CONN_RECEIVE:
+		loop_timer_start(c->deadline, o->body_timeout_ms);
+		break;
 	case HTTP_CONN_ANSWER:
 		loop_timer_start(c->deadline,
 			o->body_timeout_ms + (int64_t)(queued(c) / MIN_BYTES_PER_MS));

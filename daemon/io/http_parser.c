@@ -473,8 +473,7 @@ on_chunk_size(struct http_parser *p)
 	for (; *s; s++) /* ignored, but a line is a line to everybody on the way */
 		if (((unsigned char)*s < ' ' && *s != '\t') || *s == 0x7f)
 			return bad(p, 400, "a chunk's size is not a number");
-	if (!p->message.in_pieces &&
-		n > p->limits.max_body_bytes - p->message.body.len)
+	if (!p->message.in_pieces && n > p->limits.max_body_bytes - p->message.body.len)
 		return bad(p, 413, "the body is too large");
 	buf_clear(&p->scratch);
 	p->left = n;
