@@ -1,0 +1,66 @@
+/* import.h - contacts from a file, any length of it: read on a thread, stored in batches.
+ *
+ *	import_feed -> waiting bytes -> reader (thread) -> batch -> PostgreSQL -> counts
+ *
+ * At most 256 KiB of the file, one batch being read and one being stored are in memory.
+ * A batch is one transaction; one that cannot be stored is stored row by row, so that one
+ * row costs no other. A connection that breaks is waited for, up to a minute: rows are
+ * upserts, so that doing one again does no harm. What is stored stays, whatever becomes
+ * of the rest. Callbacks come later, never inside a call. */
+#ifndef INTERACTD_PEOPLE_IMPORT_H
+#define INTERACTD_PEOPLE_IMPORT_H
+
+#include <people/import_read.h>
+
+struct import;
+
+struct import_opts {
+	enum import_format format;
+	const char *charset; /* NULL = found out */
+	bool dry_run;	     /* everything but the storing */
+	/* on_object is called for each contact made or changed; at most some thousands
+	 * per second then. */
+	bool objects;
+};
+
+struct import_counts {
+	unsigned long long created, updated, unchanged, rejected;
+};
+
+#define IMPORT_TOLD_MAX 1000 /* rejected rows named; the others are only counted */
+
+struct import_told {
+	uint64_t line;
+	unsigned lines;
+	char *why;
+};
+
+struct import_result {
+	int status;	    /* HTTP's: 200, 422 (no such file can be imported), 503 */
+	const char *detail; /* a sentence, "" with 200 */
+	const char *charset; /* as read; "" if it was all ASCII */
+	struct import_counts counts;
+	const struct import_told *told; /* by line */
+	size_t n_told;
+};
+
+struct import_callbacks {
+	void (*on_room)(void *arg); /* import_feed said false; now there is room */
+	/* state: "created" or "updated"; the contact's JSON object. */
+	void (*on_object)(void *arg, const char *state, const char *json);
+	/* Exactly once, unless freed before. Borrowed until it returns. */
+	void (*on_done)(void *arg, const struct import_result *);
+};
+
+/* The actor is copied. NULL with a sentence if charset is none. */
+struct import *import_begin(struct store *, const struct actor *,
+	const struct import_opts *, const struct import_callbacks *, void *arg,
+	struct err *);
+/* The next bytes; copied. False: no more before on_room. */
+bool import_feed(struct import *, const char *data, size_t len);
+/* That was all. on_done follows when all of it is stored. */
+void import_end(struct import *);
+/* Also before on_done: what is being stored is not undone, nothing else is. NULL-safe. */
+void import_free(struct import **);
+
+#endif

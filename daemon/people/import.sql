@@ -1,0 +1,13 @@
+-- Statements of imports; what a row does is decided in conf/sql/023-lookup.sql.
+
+-- name: import_audit
+-- Once per import: a batch that is stored again after a lost answer has it already.
+SELECT audit_add($1::int, $2::text, $3::text, 'contacts.imported', 'import', $4::text,
+	$5::text[])
+WHERE NOT EXISTS (SELECT FROM audit
+	WHERE tenant_id = $1::int AND object_kind = 'import' AND object_id = $4::text)
+
+-- name: contact_import
+SELECT n, state, detail, object
+FROM contact_import($1::int, $2::text, $3::text, $4::jsonb, $5::bool, $6::bool)
+ORDER BY n
