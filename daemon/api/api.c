@@ -2,6 +2,7 @@
  * it, one per resource; the same table is checked against openapi.json by a test. */
 #include <api/app.h>
 #include <api/caller.h>
+#include <api/import.h>
 #include <api/metrics.h>
 #include <api/routes.h>
 
@@ -31,6 +32,8 @@ static const struct route routes[] = {
 	{"GET /v1/status", ROLES_ALL & ~ROLE_AGENT, false, route_status},
 	{"POST /v1/contacts", ROLES_WRITE, true, route_contact_create},
 	{"GET /v1/contacts", ROLES_ALL, true, route_contact_list},
+	{"POST /v1/contacts/import", ROLES_LEAD_INTEGRATION, true,
+		route_contact_import},
 	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
@@ -65,6 +68,12 @@ static const struct route routes[] = {
 struct api {
 	struct app *app;
 };
+
+static bool
+takes_any_length(const struct route *route)
+{
+	return route->handler == route_contact_import;
+}
 
 static const struct route *
 find_route(const char *pattern)
@@ -125,8 +134,10 @@ api_new(struct app *app)
 	api->app = app;
 	app->keys = key_cache_new();
 	app->metrics = metrics_new();
+	app->imports = imports_new(app);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
-		http_route(app->http, routes[i].pattern, routes[i].handler, app);
+		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
+			app->http, routes[i].pattern, routes[i].handler, app);
 	http_set_before(app->http, before, api);
 	http_set_after(app->http, after, api);
 	return api;
@@ -138,6 +149,7 @@ api_free(struct api **api)
 	if (!*api)
 		return;
 	key_cache_free(&(*api)->app->keys);
+	imports_free(&(*api)->app->imports);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

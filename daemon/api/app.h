@@ -17,6 +17,7 @@
 #include <io/redis.h>
 #include <timeline/writer.h>
 
+struct imports;
 struct key_cache;
 struct metrics;
 struct health;
@@ -47,6 +48,7 @@ struct app {
 	struct agent_states *states;
 	struct agent_tokens *tokens;
 	struct key_cache *keys; /* api/caller.h */
+	struct imports *imports; /* api/import.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

@@ -167,8 +167,8 @@ client_curl_error(const struct client_request *q, CURLcode code)
 	return q->error[0] ? q->error : curl_easy_strerror(code);
 }
 
-static size_t
-on_body(char *data, size_t size, size_t n, void *arg)
+size_t
+client_on_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct buf *text = arg;
 	if (text->len + size * n > ANSWER_MAX)
@@ -270,7 +270,7 @@ client_call_any(struct ctl *ctl, const char *method, const char *path,
 		set_body(&q, method, body);
 		curl_easy_setopt(q.curl, CURLOPT_HTTPHEADER, q.headers);
 		curl_easy_setopt(q.curl, CURLOPT_TIMEOUT_MS, 60000L);
-		curl_easy_setopt(q.curl, CURLOPT_WRITEFUNCTION, on_body);
+		curl_easy_setopt(q.curl, CURLOPT_WRITEFUNCTION, client_on_body);
 		curl_easy_setopt(q.curl, CURLOPT_WRITEDATA, &a->text);
 		CURLcode code = curl_easy_perform(q.curl);
 		if (code != CURLE_OK)

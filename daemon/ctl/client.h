@@ -27,6 +27,18 @@ int client_refused(const struct ctl *, const struct client_answer *);
 /* The answer's JSON as it is, on stdout. */
 void client_print(const struct client_answer *);
 
+/* A body of any length, sent as the daemon takes it (client_upload.c). CTL_OK on 2xx. */
+struct client_upload {
+	const char *type; /* Content-Type */
+	int64_t size;	  /* bytes; -1 = not known */
+	/* Puts the next bytes, 0 at the end; -1 gives up. */
+	int (*fill)(void *arg, char *dst, size_t cap);
+	void (*tick)(void *arg); /* now and then; may be NULL */
+	void *arg;
+};
+int client_upload(struct ctl *, const char *path, const struct client_upload *,
+	struct client_answer *);
+
 /* Server-Sent Events, for as long as they come. on_data is given each event's data, ending
  * with NUL, and returns false to end. Connects again by itself once it has been connected;
  * on_lost tells each time (why; NULL = it is back). CTL_OK if on_data ended it. */

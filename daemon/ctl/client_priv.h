@@ -26,6 +26,8 @@ struct client_request {
 int client_request_init(struct ctl *, struct client_request *, const char *path);
 void client_request_fini(struct client_request *);
 const char *client_curl_error(const struct client_request *, CURLcode);
+/* CURLOPT_WRITEFUNCTION for a struct buf: at most 64 MiB. */
+size_t client_on_body(char *data, size_t size, size_t n, void *text);
 int client_unreachable(const struct ctl *, const struct client_request *, CURLcode);
 
 #endif

@@ -12,6 +12,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_contact_show,
 	&cmd_contact_add,
 	&cmd_contact_set,
+	&cmd_import,
 	&cmd_timeline,
 	&cmd_interaction_show,
 

@@ -235,7 +235,8 @@ take_head(struct csv *c, char ch)
 	}
 	buf_addc(&c->head, ch);
 	c->head_quoted ^= ch == '"';
-	if (c->head.len > CSV_RECORD_MAX || ((ch == '\n' || ch == '\r') && !c->head_quoted)) {
+	if (c->head.len > CSV_RECORD_MAX ||
+		((ch == '\n' || ch == '\r') && !c->head_quoted)) {
 		enum csv_event ev = read_head(c);
 		c->last_cr = ch == '\r';
 		return ev;

@@ -23,8 +23,8 @@ enum csv_event {
 };
 
 struct csv {
-	char separator; /* 0 = not found yet */
-	struct buf text;     /* the fields, each ended by NUL */
+	char separator;	 /* 0 = not found yet */
+	struct buf text; /* the fields, each ended by NUL */
 	uint32_t starts[CSV_FIELDS_MAX];
 	size_t n;
 	uint64_t line;	/* where the record begins, from 1 */

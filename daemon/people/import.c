@@ -19,15 +19,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RAW_MAX		(256 * 1024)
-#define PIECE_MAX	(64 * 1024)
-#define BATCH_ROWS	250
-#define BATCH_BYTES	(512 * 1024)
-#define BATCH_MS	30000
-#define TRIES		16 /* about a minute */
-#define RETRY_BASE_MS	250
-#define RETRY_CAP_MS	5000
-#define OBJECTS_PER_S	5000
+#define RAW_MAX	      (256 * 1024)
+#define PIECE_MAX     (64 * 1024)
+#define BATCH_ROWS    250
+#define BATCH_BYTES   (512 * 1024)
+#define BATCH_MS      30000
+#define TRIES	      16 /* about a minute */
+#define RETRY_BASE_MS 250
+#define RETRY_CAP_MS  5000
+#define OBJECTS_PER_S 5000
 
 /* What the thread works on. */
 struct read_job {
@@ -151,8 +151,8 @@ on_stored_ok(struct import *im, const struct pg_answer *a)
 	im->tries = 0;
 	im->first += im->n;
 	im->n = 0;
-	im->not_before_us = clock_mono_us() +
-			    (int64_t)objects * 1000000 / OBJECTS_PER_S;
+	im->not_before_us =
+		clock_mono_us() + (int64_t)objects * 1000000 / OBJECTS_PER_S;
 }
 
 /* The server said no to all of these: one by one then, and it is that one. */
@@ -174,9 +174,9 @@ static bool
 is_our_rows_fault(const struct pg_answer *a)
 {
 	/* Class 22: data; 23: integrity; 54: a limit of the server. */
-	return a->status == PG_ERROR && (!strncmp(a->sqlstate, "22", 2) ||
-						!strncmp(a->sqlstate, "23", 2) ||
-						!strncmp(a->sqlstate, "54", 2));
+	return a->status == PG_ERROR &&
+	       (!strncmp(a->sqlstate, "22", 2) || !strncmp(a->sqlstate, "23", 2) ||
+		       !strncmp(a->sqlstate, "54", 2));
 }
 
 static void
@@ -202,8 +202,8 @@ on_stored(void *arg, const struct pg_answer *a)
 		log_info("import", "a batch is tried again: %s", a->message);
 		im->n = 0;
 		im->not_before_us =
-			clock_mono_us() + 1000 * loop_backoff_ms(im->tries,
-							 RETRY_BASE_MS, RETRY_CAP_MS);
+			clock_mono_us() +
+			1000 * loop_backoff_ms(im->tries, RETRY_BASE_MS, RETRY_CAP_MS);
 	}
 	pump(im);
 }
@@ -381,7 +381,8 @@ pump(struct import *im)
 		finish(im, 422, import_reader_refusal(im->reader));
 		return;
 	}
-	if (!im->unit && !loop_timer_is_running(im->timer) && (im->audited || im->reader))
+	if (!im->unit && !loop_timer_is_running(im->timer) &&
+		(im->audited || im->reader))
 		store_next(im);
 	if (can_read(im))
 		start_reading(im);
@@ -404,8 +405,8 @@ import_begin(struct store *store, const struct actor *actor,
 {
 	struct import *im;
 	struct uuid id = uuid_new(clock_wall_us());
-	struct import_reader *reader = import_reader_new(
-		opts->format, opts->charset, actor->tenant, err);
+	struct import_reader *reader =
+		import_reader_new(opts->format, opts->charset, actor->tenant, err);
 
 	if (!reader)
 		return NULL;

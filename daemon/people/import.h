@@ -36,8 +36,8 @@ struct import_told {
 };
 
 struct import_result {
-	int status;	    /* HTTP's: 200, 422 (no such file can be imported), 503 */
-	const char *detail; /* a sentence, "" with 200 */
+	int status;	     /* HTTP's: 200, 422 (no such file can be imported), 503 */
+	const char *detail;  /* a sentence, "" with 200 */
 	const char *charset; /* as read; "" if it was all ASCII */
 	struct import_counts counts;
 	const struct import_told *told; /* by line */
@@ -53,9 +53,9 @@ struct import_callbacks {
 };
 
 /* The actor is copied. NULL with a sentence if charset is none. */
-struct import *import_begin(struct store *, const struct actor *,
-	const struct import_opts *, const struct import_callbacks *, void *arg,
-	struct err *);
+struct import *
+import_begin(struct store *, const struct actor *, const struct import_opts *,
+	const struct import_callbacks *, void *arg, struct err *);
 /* The next bytes; copied. False: no more before on_room. */
 bool import_feed(struct import *, const char *data, size_t len);
 /* That was all. on_done follows when all of it is stored. */

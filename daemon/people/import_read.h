@@ -25,18 +25,18 @@ struct import_rows {
 	size_t n, cap, bytes;
 };
 void import_rows_fini(struct import_rows *);
-void
-import_rows_reject(struct import_rows *, uint64_t line, unsigned lines, const char *why);
+void import_rows_reject(
+	struct import_rows *, uint64_t line, unsigned lines, const char *why);
 
 struct import_reader;
 
 /* charset: as in charset.h. NULL with a sentence if it is none. The tenant is copied. */
-struct import_reader *import_reader_new(enum import_format, const char *charset,
-	const struct tenant *, struct err *);
+struct import_reader *import_reader_new(
+	enum import_format, const char *charset, const struct tenant *, struct err *);
 void import_reader_free(struct import_reader **);
 /* Bytes of the file, in order; at_end: the last ones. Only when import_reader_is_empty. */
-void import_reader_feed(
-	struct import_reader *, const char *data, size_t len, bool at_end);
+void
+import_reader_feed(struct import_reader *, const char *data, size_t len, bool at_end);
 /* Appends rows until there are max, or max_bytes of them, or the text is used up. */
 void import_reader_next(
 	struct import_reader *, struct import_rows *, size_t max, size_t max_bytes);

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define ALLOWED                                                                        \
-	"name, phone, email, external (and phone2, email2, …), roles, language, "       \
+	"name, phone, email, external (and phone2, email2, …), roles, language, "    \
 	"timezone, vip, organisation, attributes.NAME"
 
 /* "phone", "phone2", …: the kind of address; NULL if it is none. */
@@ -146,7 +146,8 @@ import_column_put(const struct import_column *c, const char *cell, json_t *body,
 	if (!value) {
 		ok = false;
 		snprintf(why, cap, "%.64s: %s", c->name,
-			c->kind == COLUMN_BOOL ? "must be yes or no" : "is no valid UTF-8");
+			c->kind == COLUMN_BOOL ? "must be yes or no"
+					       : "is no valid UTF-8");
 	} else if (c->kind == COLUMN_ATTRIBUTE) {
 		put_attribute(body, c->name + strlen("attributes."), value);
 	} else {

@@ -16,14 +16,13 @@ struct import_column {
 };
 
 /* False with a sentence if there is no such field. */
-bool import_column_parse(
-	struct import_column *, const char *header, char *why, size_t cap);
+bool
+import_column_parse(struct import_column *, const char *header, char *why, size_t cap);
 /* Puts a cell into the row's object; false with a sentence if it cannot be. */
 bool import_column_put(const struct import_column *, const char *cell, json_t *body,
 	char *why, size_t cap);
 
 /* The row as the database takes it, or false with a sentence. Changes body. */
-bool import_row_make(
-	json_t *body, const struct tenant *, char **json_r, char why[200]);
+bool import_row_make(json_t *body, const struct tenant *, char **json_r, char why[200]);
 
 #endif

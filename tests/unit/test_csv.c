@@ -110,8 +110,8 @@ decode(const char *name, const char *data, size_t len, size_t step, struct buf *
 	const char **found_r)
 {
 	struct charset *c = charset_new(name);
-	static const char *const seen[] = {"", "utf-8", "gb18030", "utf-16le",
-		"utf-16be", "big5"};
+	static const char *const seen[] = {
+		"", "utf-8", "gb18030", "utf-16le", "utf-16be", "big5"};
 
 	buf_clear(out);
 	CHECK(c);
@@ -153,7 +153,8 @@ test_encodings(void)
 
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		for (size_t step = 1; step < 20; step += step < 3 ? 1 : 16) {
-			size_t len = cases[i].len ? cases[i].len : strlen(cases[i].data);
+			size_t len =
+				cases[i].len ? cases[i].len : strlen(cases[i].data);
 			decode(cases[i].name, cases[i].data, len, step, &got, &found);
 			CHECK_STR(buf_str(&got), cases[i].want);
 			CHECK_STR(found, cases[i].found);
