@@ -20,7 +20,7 @@ begin
 			and other.value <> mine.value);
 end $$;
 
--- As in 002, but planned once per connection.
+-- As in 002, but planned once per connection, by the contact's own addresses.
 create or replace function contact_json(p_tenant integer, p_root uuid, p_asked uuid,
 	p_absorbed uuid[] default '{}') returns text language plpgsql stable as $$
 begin
@@ -44,14 +44,78 @@ begin
 			from (select kind, value, max(trust) as trust,
 				(array_agg(source order by trust desc, first_seen))[1] as source,
 				min(first_seen) as first_seen, max(last_seen) as last_seen
-				from identity
-				where tenant_id = p_tenant and contact_id in
-					(select contact_members(p_tenant, p_root))
+				from contact_members(p_tenant, p_root) m(id)
+				cross join lateral (select * from identity
+					where contact_id = m.id and tenant_id = p_tenant
+					offset 0) held
 				group by kind, value) i), '[]'),
 		'created_at', time_text(c.created_at),
 		'updated_at', time_text(c.updated_at))::text as o
 	from contact c where c.tenant_id = p_tenant and c.id = p_root) x
 	);
+end $$;
+
+-- As in 002, one look into an index per address.
+-- Gives a contact (a root that exists) these addresses; they are locked. Nothing is done
+-- and the named holder is told if there is one that may not share. Unnamed holders are
+-- absorbed.
+create or replace function contact_add_identities(p_tenant integer, p_actor text, p_role text,
+	p_contact uuid, p_addresses jsonb, p_shared boolean,
+	out conflict uuid, out absorbed uuid[]) language plpgsql as $$
+declare
+	v_holders uuid[];
+	v record;
+begin
+	absorbed := '{}';
+	v_holders := array(select distinct c.root
+		from jsonb_to_recordset(p_addresses) a(kind text, value text)
+		cross join lateral (select contact_id from identity i
+			where i.tenant_id = p_tenant and i.kind = a.kind and i.value = a.value
+			offset 0) i
+		cross join lateral (select coalesce(merged_into, id) as root from contact
+			where tenant_id = p_tenant and id = i.contact_id offset 0) c
+		where c.root <> p_contact);
+	perform 1 from contact where tenant_id = p_tenant
+		and (id = p_contact or id = any (v_holders) or merged_into = any (v_holders))
+	order by id for no key update;
+	for v in select c.id, c.name is not null
+			or contact_external_clash(p_tenant, p_contact, c.id, p_addresses) as other
+		from contact c where c.tenant_id = p_tenant and c.id = any (v_holders)
+		order by c.id
+	loop
+		if v.other and not p_shared then
+			conflict := v.id;
+			return;
+		elsif not v.other then
+			absorbed := absorbed || v.id;
+		end if;
+	end loop;
+	for v in select unnest(absorbed) as id loop
+		perform contact_absorb(p_tenant, p_contact, v.id,
+			jsonb_build_object('addresses', (select jsonb_agg(distinct
+				jsonb_build_object('kind', i.kind, 'value', i.value))
+				from jsonb_to_recordset(p_addresses) a(kind text, value text)
+				join identity i on i.tenant_id = p_tenant and i.kind = a.kind
+					and i.value = a.value
+				where i.contact_id in (select contact_members(p_tenant, v.id)))),
+			p_actor, p_role);
+	end loop;
+	-- What a member holds at that trust or better is not doubled: undoing the merge
+	-- takes it away again.
+	insert into identity (tenant_id, kind, value, contact_id, trust, source)
+	select distinct on (a.kind, a.value) p_tenant, a.kind, a.value, p_contact, a.trust,
+		p_actor
+	from jsonb_to_recordset(p_addresses)
+		a(kind text, value text, trust smallint)
+	where not exists (
+		select from contact_members(p_tenant, p_contact) m(id),
+		lateral (select from identity i where i.tenant_id = p_tenant
+			and i.kind = a.kind and i.value = a.value and i.contact_id = m.id
+			and i.trust >= a.trust offset 0) i
+		offset 0)
+	order by a.kind, a.value, a.trust desc
+	on conflict (tenant_id, kind, value, contact_id) do update
+	set trust = excluded.trust, source = excluded.source;
 end $$;
 
 create function timezone_is_known(p_zone text) returns boolean language plpgsql stable as $$
