@@ -47,7 +47,7 @@ struct app {
 	struct agents *agents;
 	struct agent_states *states;
 	struct agent_tokens *tokens;
-	struct key_cache *keys; /* api/caller.h */
+	struct key_cache *keys;	 /* api/caller.h */
 	struct imports *imports; /* api/import.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
