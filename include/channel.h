@@ -33,6 +33,7 @@
 #include "loop.h"
 
 struct channel;
+struct channel_history;
 
 /* ---- What the core calls ---------------------------------------------------------- */
 
@@ -102,6 +103,8 @@ struct channel_ops {
 	const char *(*busy)(const struct channel *);
 	/* Optional: members for this channel's object in /v1/status (json_* with keys). */
 	void (*status)(const struct channel *, struct json_out *);
+	/* Optional: how the phone system keeps past calls, ended by NULL. */
+	const struct channel_history *const *history;
 	/* Optional: places a call (struct channel_dial). -1 and a sentence if nothing was
 	 * asked of the phone system; else done comes exactly once, later. */
 	int (*dial)(struct channel *, const struct channel_dial *,
@@ -163,6 +166,10 @@ struct phone_conf {
 	bool dial_premium;
 	int64_t dial_rate;	 /* calls per agent and minute */
 	int64_t dial_timeout_ms; /* how long the agent's own phone rings */
+	/* Where the phone system keeps past calls: a CSV file, or a table. NULL = nowhere */
+	char *history, *history_format, *history_conninfo, *history_table;
+	struct conf_list
+		history_columns; /* of the file, if not the format's own order */
 };
 enum phone_dial_format { PHONE_DIAL_NATIONAL, PHONE_DIAL_E164, PHONE_DIAL_DIGITS };
 extern const char *const phone_dial_formats[]; /* "national", …; ends with NULL */
@@ -205,12 +212,30 @@ extern const char *const phone_dial_formats[]; /* "national", …; ends with NUL
 			NULL,                                                          \
 			"Country (ISO 3166, CN, TW, US) of numbers without one; "      \
 			"absent: the tenant's."},                                      \
-	{                                                                              \
-		"resync_s", CONF_DURATION, offsetof(type, member.resync_ms), "600", 0, \
-			86400000, 0, NULL,                                             \
+		{"resync_s", CONF_DURATION, offsetof(type, member.resync_ms), "600",   \
+			0, 86400000, 0, NULL,                                          \
 			"How often to compare with the phone system's own list, to "   \
 			"find what was missed; 0: only after a connection; at least "  \
-			"10 s."                                                        \
+			"10 s."},                                                      \
+		{"history", CONF_STRING, offsetof(type, member.history), NULL, 1,      \
+			4096, 0, NULL,                                                 \
+			"File (CSV) in which the phone system keeps past calls: "      \
+			"those made while it was not heard are filled in from it."},   \
+		{"history_format", CONF_STRING, offsetof(type, member.history_format), \
+			"cel", 1, 16, 0, NULL,                                         \
+			"What these records are: cel (tells most) or cdr."},           \
+		{"history_columns", CONF_LIST, offsetof(type, member.history_columns), \
+			NULL, 0, 64, 0, NULL,                                          \
+			"Order of the file's columns, if it is not that of the "       \
+			"samples and its first line does not name them."},             \
+		{"history_conninfo", CONF_STRING,                                      \
+			offsetof(type, member.history_conninfo), NULL, 1, 4000,        \
+			CONF_SECRET, NULL,                                             \
+			"PostgreSQL database (libpq's connection string) with "        \
+			"these records in history_table, instead of a file."},         \
+	{                                                                              \
+		"history_table", CONF_STRING, offsetof(type, member.history_table),    \
+			NULL, 1, 130, 0, NULL, "The table: cel, or public.cdr."        \
 	}
 
 /* What happened. One list makes the enum, the names in logs and the spool's numbers:
@@ -417,6 +442,30 @@ struct member_event {
 	int64_t last_pause_us;
 };
 void channel_member_event(struct channel *, const struct member_event *);
+
+/* ---- Past calls, from the phone system's own records --------------------------------- */
+
+typedef void channel_event_fn(void *arg, const struct call_event *);
+
+/* One format of records (CDR, CEL, …), in a CSV file or a table of a database. Pure
+ * functions: they are called on a thread of their own. `values` has one text per entry of
+ * columns, "" for what is absent. */
+struct channel_history {
+	const char *format; /* the word of `history_format` */
+	/* What is read, by name ("a|b": either); ends with NULL, at most 32. */
+	const char *const *columns;
+	/* The order in a file if the configuration and the file's first line say none. */
+	const char *const *csv_order;
+	const char *time_column; /* of a table: "a|b", the first there is */
+	/* About when a record was written, to some minutes; false: unreadable. */
+	bool (*near)(const char *const *values, int64_t *us_r);
+	/* Records are collected (false: unreadable), then told as events in the order of
+	 * time, then let go. */
+	void *(*begin)(void);
+	bool (*add)(void *state, const char *const *values);
+	void (*emit)(void *state, channel_event_fn *fn, void *arg);
+	void (*end)(void *state);
+};
 
 /* `endpoint` is one of the channel's trunks. */
 bool phone_conf_is_trunk(const struct phone_conf *, const char *endpoint);

@@ -3,6 +3,7 @@
  * One channel is one Asterisk (16 to 22, others likely), spoken to through its manager
  * interface, AMI. Read on in asterisk_session.c. */
 #include "asterisk.h"
+#include "asterisk_history.h"
 
 #include <mem.h>
 #include <str.h>
@@ -183,6 +184,9 @@ asterisk_status(const struct channel *ch, struct json_out *json)
 	json_put_object_end(json);
 }
 
+static const struct channel_history *const histories[] = {
+	&asterisk_cel, &asterisk_cdr, NULL};
+
 const struct channel_ops asterisk_channel = {
 	.driver = "asterisk",
 	.summary = "Asterisk 16 to 22, through its manager interface (AMI)",
@@ -194,6 +198,7 @@ const struct channel_ops asterisk_channel = {
 	.close = asterisk_close,
 	.resync = asterisk_resync,
 	.busy = asterisk_busy,
+	.history = histories,
 	.status = asterisk_status,
 	.pause = asterisk_pause,
 	.dial = asterisk_dial,

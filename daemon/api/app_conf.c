@@ -6,6 +6,7 @@
 #include <api/app.h>
 
 #include <base/settings.h>
+#include <calls/history.h>
 #include <people/phone.h>
 #include <str.h>
 
@@ -38,6 +39,17 @@ check_resync(
 }
 
 static int
+check_history(
+	const struct conf_section *s, const struct phone_conf *phone, struct err *err)
+{
+	struct err why;
+	if (history_check(phone, settings_driver(s)->history, &why) == 0)
+		return 0;
+	return err_set(err, "%s:%d: [channel %s] %s", s->file ? s->file : "", s->line,
+		s->name, why.text);
+}
+
+static int
 check_regions(const struct conf *conf, struct err *err)
 {
 	const struct conf_section *s;
@@ -50,7 +62,8 @@ check_regions(const struct conf *conf, struct err *err)
 		const struct phone_conf *phone = s->extension;
 		if (settings_driver(s)->caps & CHANNEL_PHONE &&
 			(check_region(s, phone->region, err) < 0 ||
-				check_resync(s, phone, err) < 0))
+				check_resync(s, phone, err) < 0 ||
+				check_history(s, phone, err) < 0))
 			return -1;
 	}
 	return 0;

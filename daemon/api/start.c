@@ -68,6 +68,7 @@ begin_phone(struct app *app, const struct conf_section *s, const uint64_t *check
 		.tenant = store_tenant(&app->store, values->tenant),
 		.channel = s->name,
 		.conf = s->extension,
+		.histories = settings_driver(s)->history,
 		.store = &app->store,
 		.writer = app->writer,
 		.pops = app->pops,

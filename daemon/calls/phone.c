@@ -39,6 +39,12 @@ directory_agent_of(
 		ph->agents, ph->tenant->name, channel, endpoint, pattern_agent);
 }
 
+struct tracker_directory
+phone_directory(struct phone *ph)
+{
+	return (struct tracker_directory){directory_agent_of, ph};
+}
+
 struct tracker *
 phone_tracker_new(struct phone *ph, const struct tracker_observer *observer, void *arg)
 {
@@ -46,7 +52,7 @@ phone_tracker_new(struct phone *ph, const struct tracker_observer *observer, voi
 		.tenant = ph->tenant->name,
 		.channel = ph->channel,
 		.conf = ph->conf,
-		.directory = {directory_agent_of, ph},
+		.directory = phone_directory(ph),
 		.observer = observer,
 		.observer_arg = arg,
 	};
@@ -87,7 +93,7 @@ phone_open(const struct phone_opts *opts, struct err *err)
 	list_init(&ph->dirty);
 	map_init(&ph->by_id);
 	ph->tracker = phone_tracker_new(ph, &phone_observer, ph);
-	phone_gap_open(ph);
+	phone_gap_open(ph, opts);
 	ph->tick = loop_timer_new(ph->loop, on_tick, ph);
 	ph->flush = loop_timer_new(ph->loop, on_flush, ph);
 	ph->heal_timer = loop_timer_new(ph->loop, phone_heal_on_timer, ph);

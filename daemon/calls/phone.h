@@ -27,7 +27,8 @@ struct phone_opts {
 	struct loop *loop;
 	const struct tenant *tenant;
 	const char *channel;
-	const struct phone_conf *conf; /* borrowed for life */
+	const struct phone_conf *conf;			/* borrowed for life */
+	const struct channel_history *const *histories; /* the driver's; may be NULL */
 	struct store *store;
 	struct writer *writer;
 	struct pops *pops;

@@ -97,17 +97,76 @@ phone_gap_tick(struct phone *ph)
 		gaps_heard(ph->gaps, phone_now(ph), false);
 }
 
-void
-phone_gap_open(struct phone *ph)
+/* ---- The history --------------------------------------------------------------------- */
+
+static bool
+is_up(void *arg, const struct uuid *call)
 {
+	struct phone *ph = arg;
+	char text[UUID_TEXT_LEN];
+
+	return map_find(&ph->by_id, uuid_format(text, call)) != NULL;
+}
+
+static bool
+save_past(void *arg, struct call *c, phone_saved_fn *done, void *done_arg)
+{
+	struct phone *ph = arg;
+
+	if (writer_is_full(ph->writer))
+		return false;
+	phone_save_past(ph, c, ph->conf->history_format, done, done_arg);
+	return true;
+}
+
+static void
+filled(void *arg, const struct uuid *gap, const char *error, unsigned completed,
+	const struct uuid *calls, size_t n)
+{
+	struct phone *ph = arg;
+
+	gaps_filled(ph->gaps, gap, error, completed, calls, n);
+}
+
+static void
+recorded(void *arg, const struct gap_period *gap)
+{
+	struct phone *ph = arg;
+
+	history_fill(ph->history, gap);
+}
+
+/* ---- Life ---------------------------------------------------------------------------- */
+
+void
+phone_gap_open(struct phone *ph, const struct phone_opts *phone_opts)
+{
+	struct history_opts history = {
+		.loop = ph->loop,
+		.store = ph->store,
+		.tenant = ph->tenant,
+		.channel = ph->channel,
+		.conf = ph->conf,
+		.format = history_format(ph->conf, phone_opts->histories),
+		.directory = phone_directory(ph),
+		.is_up = is_up,
+		.save = save_past,
+		.filled = filled,
+		.arg = ph,
+	};
 	struct gaps_opts opts = {
 		.store = ph->store,
 		.events = ph->events,
 		.tenant = ph->tenant,
 		.channel = ph->channel,
+		.history = history.format != NULL,
+		.recorded = recorded,
+		.arg = ph,
 	};
 
 	list_init(&ph->waiters);
+	if (history.format)
+		ph->history = history_new(&history);
 	ph->gaps = gaps_new(&opts);
 }
 
@@ -115,6 +174,7 @@ void
 phone_gap_close(struct phone *ph)
 {
 	waiters_end(ph, NULL);
+	history_free(&ph->history);
 	if (ph->hearing)
 		gaps_heard(ph->gaps, phone_now(ph), true);
 	gaps_free(&ph->gaps);

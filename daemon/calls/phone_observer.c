@@ -24,6 +24,8 @@
 
 /* What must be known when a saving is committed; the call may be gone by then. */
 struct saving {
+	phone_saved_fn *past_done; /* of a call of the history; else NULL */
+	void *past_arg;
 	struct phone *phone;
 	struct uuid id;
 	bool ended, gone; /* gone: absorbed by another call */
@@ -137,6 +139,8 @@ on_saved(void *arg, const struct write_result *result)
 		if (!s->quiet || result->created)
 			publish(s, result);
 	}
+	if (s->past_done)
+		s->past_done(s->past_arg, result->status == WRITE_DONE);
 	buf_fini(&s->json);
 	mem_free(s);
 	if (--ph->savings == 0 && ph->closed)
@@ -144,10 +148,10 @@ on_saved(void *arg, const struct write_result *result)
 }
 
 static void
-fill_record(struct phone_call *pc, struct call_record *r)
+fill_record(struct phone_call *pc, struct call_record *r, const char *source)
 {
 	struct phone *ph = pc->phone;
-	call_record_init(r, pc->call, ph->tenant, phone_region(ph), NULL);
+	call_record_init(r, pc->call, ph->tenant, phone_region(ph), source);
 	if (r->in.remote_value && phone_is_own_number(ph, pc->call->number))
 		r->in.no_contact = true;
 	if (r->in.remote_value && !r->in.no_contact)
@@ -179,15 +183,16 @@ free_event(struct interaction_event *event)
 	mem_free((void *)(uintptr_t)event->new_contact);
 }
 
-/* absorbed_by: nil, or the call this one turned out to be part of. Fills r, which the
- * caller finishes. */
+/* absorbed_by: nil, or the call this one turned out to be part of. source: NULL, or the
+ * history's. Fills r, which the caller finishes. */
 static struct saving *
-saving_new(struct phone_call *pc, const struct uuid *absorbed_by, struct call_record *r)
+saving_new(struct phone_call *pc, const struct uuid *absorbed_by, const char *source,
+	struct call_record *r)
 {
 	struct saving *s = xcalloc(1, sizeof(*s));
 	struct uuid nobody = {{0}};
 	struct json_out j;
-	fill_record(pc, r);
+	fill_record(pc, r, source);
 	r->in.absorbed_by = *absorbed_by;
 	s->phone = pc->phone;
 	s->id = pc->call->id;
@@ -214,6 +219,20 @@ hand_over(struct saving *s, struct call_record *r, const struct checkpoint *chec
 	call_record_fini(r);
 }
 
+void
+phone_save_past(struct phone *ph, struct call *c, const char *source,
+	phone_saved_fn *done, void *arg)
+{
+	struct phone_call once = {.phone = ph, .call = c};
+	struct uuid nobody = {{0}};
+	struct call_record r;
+	struct saving *s = saving_new(&once, &nobody, source, &r);
+	s->ended = false; /* long ago: no news */
+	s->past_done = done;
+	s->past_arg = arg;
+	hand_over(s, &r, NULL);
+}
+
 bool
 phone_save_found(struct phone *ph, struct call *c, const struct uuid *absorbed_by)
 {
@@ -224,7 +243,7 @@ phone_save_found(struct phone *ph, struct call *c, const struct uuid *absorbed_b
 		return true;
 	if (writer_is_full(ph->writer))
 		return false;
-	struct saving *s = saving_new(&once, absorbed_by, &r);
+	struct saving *s = saving_new(&once, absorbed_by, NULL, &r);
 	s->found = true;
 	s->quiet = !map_remove(&ph->refused, uuid_format(text, &c->id));
 	ph->heal_savings++;
@@ -237,7 +256,7 @@ save(struct phone_call *pc, const struct uuid *absorbed_by)
 {
 	struct phone *ph = pc->phone;
 	struct call_record r;
-	struct saving *s = saving_new(pc, absorbed_by, &r);
+	struct saving *s = saving_new(pc, absorbed_by, NULL, &r);
 
 	if (writer_is_full(ph->writer))
 		freeze(ph);
@@ -282,7 +301,7 @@ with_subject_info(struct phone_call *pc,
 	void (*use)(struct phone_call *, const struct subject_info *))
 {
 	struct call_record r;
-	fill_record(pc, &r);
+	fill_record(pc, &r, NULL);
 	struct subject_info info = {
 		.tenant = pc->phone->tenant,
 		.interaction = pc->call->id,

@@ -3,6 +3,7 @@
 #define INTERACTD_CALLS_PHONE_PRIV_H
 
 #include <calls/call_record.h>
+#include <calls/history.h>
 #include <calls/phone.h>
 #include <log.h>
 #include <map.h>
@@ -22,9 +23,10 @@ struct phone {
 	struct spool *spool;
 	struct tracker *tracker;
 	struct gaps *gaps;
-	bool hearing;	     /* compared, and not lost since */
-	int64_t replayed_us; /* the last event's time in the spool */
-	struct list waiters; /* for the next comparison */
+	struct history *history; /* NULL: none is configured */
+	bool hearing;		 /* compared, and not lost since */
+	int64_t replayed_us;	 /* the last event's time in the spool */
+	struct list waiters;	 /* for the next comparison */
 	struct loop_timer *tick, *flush;
 	struct list calls;	/* struct phone_call.link */
 	struct map by_id;	/* the same, by the interaction's id */
@@ -81,6 +83,8 @@ void phone_flush(struct phone *);
 int64_t phone_now(const struct phone *);
 /* The highest record that no living call needs. */
 uint64_t phone_checkpoint(const struct phone *);
+/* How endpoints become agents, for a tracker. */
+struct tracker_directory phone_directory(struct phone *);
 /* The region that the channel's numbers are read in. */
 const char *phone_region(const struct phone *);
 bool phone_is_own_number(const struct phone *, const char *number);
@@ -88,10 +92,15 @@ bool phone_is_own_number(const struct phone *, const char *number);
 void phone_call_free(struct phone_call *);
 void phone_free(struct phone *);
 
+/* Writes a call of the history; done (ok) comes once, later. */
+typedef void phone_saved_fn(void *arg, bool ok);
+void phone_save_past(struct phone *, struct call *, const char *source,
+	phone_saved_fn *done, void *arg);
+
 /* phone_gap.c: of the observer; and what hearing it, or not, has to do with gaps. */
 void phone_compared(void *arg, const struct tracker_compared *);
 void phone_call_missed(void *arg, struct call *, enum tracker_missed);
-void phone_gap_open(struct phone *);
+void phone_gap_open(struct phone *, const struct phone_opts *);
 void phone_gap_event(struct phone *, enum call_event_type); /* one was applied */
 void phone_gap_tick(struct phone *);			    /* about every second */
 void phone_gap_close(struct phone *);
