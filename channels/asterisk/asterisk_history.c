@@ -68,7 +68,7 @@ history_time(const char *text, int64_t *us_r, bool *local_r)
 	if (clock_parse(buf, us_r))
 		return true;
 	/* PostgreSQL's +08 is RFC 3339's +08:00 */
-	if (len > 22 && (text[len - 3] == '+' || text[len - 3] == '-')) {
+	if (len > 21 && (text[len - 3] == '+' || text[len - 3] == '-')) {
 		snprintf(buf + len, sizeof(buf) - len, ":00");
 		return clock_parse(buf, us_r);
 	}
