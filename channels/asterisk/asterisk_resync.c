@@ -25,7 +25,7 @@ static const struct list_def list_defs[ASTERISK_LISTS] = {
 	[ASTERISK_LIST_QUEUES] = {"QueueStatus", "QueueEntry", "QueueStatusComplete",
 		LOG_LVL_INFO,
 		"of callers already waiting, the place in the queue is "
-		"not known"},
+		"not known, and agents' pauses only from their next change on"},
 	[ASTERISK_LIST_DEVICES] = {"DeviceStateList", "DeviceStateChange",
 		"DeviceStateListComplete", LOG_LVL_INFO,
 		"of phones that are no queue members, whether they can be reached is "

@@ -184,6 +184,14 @@ open_redis(struct app *app)
 }
 
 static void
+on_wrapup_ended(void *arg, const struct tenant *t, const char *agent)
+{
+	struct app *app = arg;
+	if (app->pops)
+		pops_end_wrapup(app->pops, t, agent);
+}
+
+static void
 open_desk(struct app *app)
 {
 	const struct daemon_settings *s = conf_values(app->conf, "daemon");
@@ -198,6 +206,8 @@ open_desk(struct app *app)
 		.agents = app->agents,
 		.events = app->events,
 		.wrapup_ms = (unsigned)s->wrapup_ms,
+		.wrapup_ended = on_wrapup_ended,
+		.arg = app,
 	};
 	app->states = agent_states_new(&states);
 	app->tokens = agent_tokens_new(&app->store, app->redis);

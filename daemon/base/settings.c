@@ -35,7 +35,8 @@ static const struct conf_key daemon_keys[] = {
 		"contact data, marked degraded; an update follows."},
 	{"wrapup_s", CONF_DURATION, ROW(daemon_settings, wrapup_ms), "0", 0,
 		3600 * 1000, 0, NULL,
-		"How long an agent's pop stays open as wrapup after a call; 0 = off."},
+		"How long an agent works on a call after its end: their state and its "
+		"pop are wrapup, their queues paused; 0 = off."},
 	{"spool_max", CONF_SIZE, ROW(daemon_settings, spool_max), "1G",
 		16 * 1024 * 1024, INT64_C(1) << 40, 0, NULL,
 		"Bytes of phone events kept on local disk per channel while the "

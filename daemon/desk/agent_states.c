@@ -179,6 +179,9 @@ tell(struct agent_states *as, struct agent_record *r)
 		agent_source_text(s.source));
 	if (as->loaded)
 		publish(as, r, &s);
+	if (r->told_mode == AGENT_WRAPUP && as->opts.wrapup_ended &&
+		!agent_is_wrapping_up(&r->facts, clock_wall_us()))
+		as->opts.wrapup_ended(as->opts.arg, r->tenant, r->id);
 	r->told_mode = s.mode;
 	r->told_until_us = s.until_us;
 	str_copy(r->told_reason, sizeof(r->told_reason), s.reason);

@@ -19,6 +19,9 @@ struct agent_states_opts {
 	struct agents *agents;
 	struct events *events;
 	unsigned wrapup_ms; /* [daemon] wrapup_s; 0 = a call's end begins none */
+	/* A wrap-up is over, by its time or before; may be NULL. */
+	void (*wrapup_ended)(void *arg, const struct tenant *, const char *agent);
+	void *arg;
 };
 
 /* Adds its members to the agents' objects (agents_set_members). */

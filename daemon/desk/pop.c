@@ -358,6 +358,29 @@ begin_wrapup(struct pop *p, int64_t at_us)
 	pop_touch(p, at_us);
 }
 
+static struct pop *
+find_wrapup(struct pops *ps, const struct tenant *t, const char *agent)
+{
+	list_for_each (&ps->subjects, it) {
+		struct subject *s = LIST_ENTRY(it, struct subject, link);
+		list_for_each (&s->shown_pops, at) {
+			struct pop *p = LIST_ENTRY(at, struct pop, link);
+			if (p->phase == POP_WRAPUP && p->list->tenant->tenant == t &&
+				!p->list->is_queue && str_eq(p->list->id, agent))
+				return p;
+		}
+	}
+	return NULL;
+}
+
+void
+pops_end_wrapup(struct pops *ps, const struct tenant *t, const char *agent)
+{
+	struct pop *p;
+	while ((p = find_wrapup(ps, t, agent)))
+		finish_pop(p, clock_wall_us());
+}
+
 void
 pop_close(struct subject *s, const struct uuid *id, const char *reason, int64_t at_us)
 {

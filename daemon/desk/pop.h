@@ -84,6 +84,9 @@ void pop_update(struct subject *, const struct pop_info *);
 void
 pop_close(struct subject *, const struct uuid *pop, const char *reason, int64_t at_us);
 
+/* The agent has ended their wrap-up before its time: pops in it close now. */
+void pops_end_wrapup(struct pops *, const struct tenant *, const char *agent);
+
 /* After a restart: the calls that live have been opened again silently (see
  * pops_set_silent); everything else of these channels that Redis holds as open is closed
  * as interrupted. done comes once. */

@@ -1,8 +1,9 @@
 /* fuzz_ami.c - any bytes as a manager's connection, after its greeting. However they are
  * cut, the same messages and refusals come out; every message can be looked up in and
- * translated, and what it is translated to survives the spool. */
+ * translated, to call events that survive the spool and to member events. */
 #include <asterisk/ami.h>
 #include <asterisk/ami_events.h>
+#include <asterisk/ami_members.h>
 #include <calls/event_codec.h>
 
 #include <mem.h>
@@ -48,6 +49,24 @@ on_event(void *arg, const struct call_event *ev)
 }
 
 static void
+on_member(void *arg, const struct member_event *ev)
+{
+	struct heard *h = arg;
+	const char *const texts[] = {
+		ev->interface, ev->member, ev->queue, ev->reason, ev->presence};
+
+	require(ev->interface && ev->at_us > 0 && ev->mark == MEMBER_SAID);
+	require(ev->paused >= -1 && ev->paused <= 1 && ev->last_pause_us >= 0);
+	require(ev->queue || ev->device_said);
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		if (texts[i]) {
+			require(utf8_valid(texts[i], strlen(texts[i])));
+			require(!strpbrk(texts[i], "\r\n"));
+			buf_adds(&h->text, texts[i]);
+		}
+}
+
+static void
 on_message(void *arg, const struct ami_message *m)
 {
 	struct heard *h = arg;
@@ -62,6 +81,7 @@ on_message(void *arg, const struct ami_message *m)
 		buf_add(&h->text, l->value, l->value_len + 1);
 	}
 	ami_events_translate(h->events, m, 1, on_event, h);
+	ami_members_translate(ami_events_fields(h->events), m, 1, on_member, h);
 }
 
 static void

@@ -343,6 +343,21 @@ def test_a_call_is_shown_and_wrapup_follows_and_ends(wrapping, becomes, subscrib
     assert modes[-2:] == ["wrapup", "available"]
 
 
+def test_who_ends_a_wrapup_has_no_pop_left(wrapping, becomes, subscriber):
+    daemon, fake = wrapping
+    daemon.stop()
+    daemon.configure(daemon={"wrapup_s": "1h"}).start()
+    daemon.wait_channels()
+    steps = Steps(fake, "22/direct-answered").answer("1001")
+    subscriber.wait_pop(agent="1001", state="talking")
+    steps.rest()
+    becomes(daemon, state="wrapup")
+    subscriber.wait_pop(agent="1001", state="wrapup")
+    assert say(daemon, "available")["state"] == "available"
+    subscriber.wait_pop(agent="1001", type="pop.close", reason="completed")
+    becomes(daemon, state="available", phone="ok")
+
+
 def test_a_wrapup_that_ended_while_we_were_away_leaves_nobody_paused(wrapping, becomes,
                                                                      eventually):
     daemon, fake = wrapping

@@ -185,3 +185,54 @@ def test_channel_check(drive, tmp_path, user, code):
         assert "FullyBooted was not heard" in said, said
         assert "which phones and trunks there are cannot be seen" in said, said
         assert "read = call,agent,system" in found["write"]
+
+
+def test_one_state_here_and_in_its_queues(drive, daemon, database, eventually):
+    """A member paused at the phone system is seen, one paused here is paused there, and a
+    restart of Asterisk, which forgets its pauses, gets them again."""
+    sandbox = drive.sandbox
+    api = daemon.api()
+
+    def becomes(**members):
+        def so():
+            got = api.ok("/v1/agents/1001/state")
+            return all(got[k] == v for k, v in members.items())
+        eventually(so, what=f"{members}, not {api.ok('/v1/agents/1001/state')}")
+
+    def pauses():
+        """Of PJSIP/1001, by queue, as Asterisk shows them."""
+        shown = {}
+        for queue in ("support", "linear"):
+            lines = [line for line in sandbox.cli(f"queue show {queue}").splitlines()
+                     if "PJSIP/1001" in line]
+            shown[queue] = "paused" in lines[0]
+        return shown
+
+    becomes(state="available", phone="ok")
+    agent = api.ok("/v1/agents/1001")
+    assert {"support", "linear"} <= set(agent["phone_queues"])
+    assert agent["phones"][0]["device"] == "idle"
+
+    sandbox.cli("queue pause member PJSIP/1001 queue linear reason tea")
+    sandbox.cli("queue pause member PJSIP/1001 queue support reason tea")
+    becomes(state="paused", reason="tea", source="phone")
+    sandbox.cli("queue unpause member PJSIP/1001")
+    becomes(state="available", source="phone")
+
+    for _ in range(3):
+        assert api.put("/v1/agents/1001/state",
+                       {"state": "paused", "reason": "lunch 午餐"}).status == 200
+        assert api.put("/v1/agents/1001/state", {"state": "available"}).status == 200
+    api.put("/v1/agents/1001/state", {"state": "paused", "reason": "lunch 午餐"})
+    becomes(state="paused", source="api", phone="ok")
+    assert pauses() == {"support": True, "linear": True}
+    becomes(state="paused", source="api", reason="lunch 午餐", phone="ok")
+
+    sandbox.stop_asterisk()
+    sandbox.start_asterisk()
+    sandbox.register()
+    eventually(lambda: pauses() == {"support": True, "linear": True}, timeout=30)
+    becomes(state="paused", source="api", reason="lunch 午餐", phone="ok")
+    # Taken back at the phone system, it is over here too.
+    sandbox.cli("queue unpause member PJSIP/1001")
+    becomes(state="available", source="phone", phone="ok")
