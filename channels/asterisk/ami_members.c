@@ -40,6 +40,30 @@ seconds_us(const char *s)
 	return str_int(s, 0, INT32_MAX * INT64_C(8), &seconds) ? seconds * 1000000 : 0;
 }
 
+static char *
+next_control(const char *s)
+{
+	while (*s && (unsigned char)*s >= 0x20 && *s != 0x7f)
+		s++;
+	return *s ? (char *)(uintptr_t)s : NULL;
+}
+
+/* Without control characters: a value may hold a bare line feed, and what is said here is
+ * passed on to phone systems (channel_pause). */
+static const char *
+line(struct ami_fields *e, const char *value)
+{
+	const char *clean = ami_clean(e, value);
+	char *copy, *at;
+
+	if (!clean || !next_control(clean))
+		return clean;
+	copy = (char *)(uintptr_t)ami_keep(e, clean, strlen(clean));
+	for (at = copy; at && (at = next_control(at)); at++)
+		*at = ' ';
+	return copy;
+}
+
 static bool
 fill_member(struct ami_fields *e, const struct ami_message *m, struct member_event *ev)
 {
@@ -50,13 +74,13 @@ fill_member(struct ami_fields *e, const struct ami_message *m, struct member_eve
 
 	if (!name)
 		name = ami_get_known(m, "Location"); /* so called in lists */
-	ev->queue = ami_clean(e, ami_get_known(m, "Queue"));
+	ev->queue = line(e, ami_get_known(m, "Queue"));
 	if (!name || !ev->queue)
 		return false;
-	ev->interface = ami_clean(e, phone ? phone : name);
+	ev->interface = line(e, phone ? phone : name);
 	if (!str_eq(name, phone))
-		ev->member = phone ? ami_clean(e, name) : NULL;
-	ev->reason = ami_clean(e, ami_get_known(m, "PausedReason"));
+		ev->member = phone ? line(e, name) : NULL;
+	ev->reason = line(e, ami_get_known(m, "PausedReason"));
 	ev->last_pause_us = seconds_us(ami_get(m, "LastPause"));
 	if (str_int(status, 0, ARRAY_LEN(devices) - 1, &number)) {
 		ev->device_said = true;
@@ -122,7 +146,7 @@ on_device(struct ami_fields *e, const struct ami_message *m, struct member_event
 		i++;
 	if (i == ARRAY_LEN(devices))
 		return false;
-	ev->interface = ami_clean(e, device);
+	ev->interface = line(e, device);
 	ev->device = devices[i].device;
 	ev->device_said = true;
 	ev->snapshot = ami_get(m, "ActionID") != NULL;

@@ -61,7 +61,8 @@ on_member(void *arg, const struct member_event *ev)
 	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
 		if (texts[i]) {
 			require(utf8_valid(texts[i], strlen(texts[i])));
-			require(!strpbrk(texts[i], "\r\n"));
+			for (const char *c = texts[i]; *c; c++)
+				require((unsigned char)*c >= 0x20 && *c != 0x7f);
 			buf_adds(&h->text, texts[i]);
 		}
 }

@@ -88,6 +88,15 @@ test_what_is_said_of_members(void)
 		"PJSIP/1004 Local/1004@agents/n locals p0 r- list d5 @7 l0");
 }
 
+/* A bare LF may stand inside a value; what is said here goes into orders. */
+static void
+test_control_characters_are_no_part_of_it(void)
+{
+	CHECK_STR(said("Event: QueueMemberPause" MEMBER
+		       "Paused: 1\r\nPausedReason: a\nAction: b\x01\x7f"),
+		"PJSIP/1004 - sales p1 ra Action: b   d-1 @7 l1795277828000000");
+}
+
 static void
 test_what_is_said_of_phones(void)
 {
@@ -298,6 +307,7 @@ int
 main(void)
 {
 	TEST(test_what_is_said_of_members);
+	TEST(test_control_characters_are_no_part_of_it);
 	TEST(test_what_is_said_of_phones);
 	TEST(test_what_is_not_said);
 	TEST(test_lists_are_marked);
