@@ -94,7 +94,7 @@ test_control_characters_are_no_part_of_it(void)
 {
 	CHECK_STR(said("Event: QueueMemberPause" MEMBER
 		       "Paused: 1\r\nPausedReason: a\nAction: b\x01\x7f"),
-		"PJSIP/1004 - sales p1 ra Action: b   d-1 @7 l1795277828000000");
+		"PJSIP/1004 - sales p1 ra Action: b  d-1 @7 l1795277828000000");
 }
 
 static void
