@@ -114,7 +114,7 @@ struct asterisk {
 	bool stopped;  /* it said Shutdown on this connection */
 	bool asked_settings, asked_status; /* answers still to come */
 	int64_t uptime_s;		   /* FullyBooted's, -1 = not told */
-	int64_t lost_us;      /* wall time of the last connection's end; 0 = none */
+	int64_t lost_us;      /* monotonic: the last connection's end; 0 = none */
 	int64_t heard_us;     /* monotonic: the last message */
 	int64_t pinged_us;    /* monotonic: the last Ping sent */
 	bool ping_out;	      /* it has not been answered yet */

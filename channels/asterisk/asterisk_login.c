@@ -44,7 +44,7 @@ static bool
 uptime_tells_restart(const struct asterisk *a)
 {
 	return !a->started && a->lost_us && a->uptime_s >= 0 &&
-	       clock_wall_us() - a->uptime_s * 1000000 > a->lost_us - 1000000;
+	       clock_mono_us() - a->uptime_s * 1000000 > a->lost_us - 1000000;
 }
 
 static void

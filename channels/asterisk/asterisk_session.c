@@ -136,7 +136,7 @@ session_end_v(struct asterisk *a, bool refused, const char *fmt, va_list ap)
 	loop_timer_start(a->timer, retry_ms(a, refused));
 	a->ready_us = 0;
 	if (was_logged_in) {
-		a->lost_us = clock_wall_us();
+		a->lost_us = clock_mono_us();
 		asterisk_emit(a, CALL_LINK_LOST);
 	}
 	channel_down(a->channel, buf_str(&clean));

@@ -89,17 +89,16 @@ find_route(const char *pattern)
 static const char *
 unable(const struct app *app)
 {
-	int64_t since_us = 0;
 	if (app->stage == APP_STOPPING)
 		return "the daemon is ending";
 	if (app->stage == APP_STARTING)
 		return "the daemon is starting";
 	if (pg_is_up(app->store.reads) && pg_is_up(app->store.writes))
 		return NULL;
-	pg_down_reason(
-		pg_is_up(app->store.reads) ? app->store.writes : app->store.reads,
-		&since_us);
-	return clock_wall_us() - since_us > AWAY_US ? "the database is away" : NULL;
+	int64_t away_us = pg_down_us(app->store.reads);
+	if (pg_down_us(app->store.writes) > away_us)
+		away_us = pg_down_us(app->store.writes);
+	return away_us > AWAY_US ? "the database is away" : NULL;
 }
 
 static bool

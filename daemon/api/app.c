@@ -431,6 +431,7 @@ app_run(const char *conf_path, struct conf *conf)
 	if (sodium_init() < 0)
 		return 1;
 	app.started_us = clock_wall_us();
+	app.started_mono_us = clock_mono_us();
 	app.loop = loop_new();
 	make_tenants(&app);
 	if (make_state_dir(&app) < 0)

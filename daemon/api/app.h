@@ -36,6 +36,7 @@ struct app {
 	enum app_stage stage;
 	char waiting_for[512]; /* while STARTING: what, for /readyz; "" */
 	int64_t started_us;    /* wall time */
+	int64_t started_mono_us;
 	int exit_code;
 
 	struct store store;

@@ -124,7 +124,9 @@ found(struct health *h, const char *what, const char *why, int64_t since_us,
 		t = xcalloc(1, sizeof(*t));
 		str_copy(t->what, sizeof(t->what), what);
 		t->since_us = since_us ? since_us : clock_wall_us();
-		t->since_mono_us = clock_mono_us() - (clock_wall_us() - t->since_us);
+		/* Told before the clock jumped, it may say anything. */
+		int64_t age = clock_wall_us() - t->since_us;
+		t->since_mono_us = clock_mono_us() - (age > 0 ? age : 0);
 		t->found_mono_us = clock_mono_us();
 		t->unit = unit;
 		list_append(&h->troubles, &t->link);

@@ -196,12 +196,12 @@ write_store(struct buf *b, struct app *app)
 {
 	struct writer_stats w;
 	writer_get_stats(app->writer, &w);
-	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0, since;
+	int64_t since;
 	gauge(b, "postgresql_up", "1 while PostgreSQL answers.",
 		!app_postgresql_why(app, &since));
 	gauge(b, "writer_waiting", "Units that wait for a commit.", (double)w.waiting);
 	gauge(b, "writer_oldest_seconds", "Age of the oldest of them.",
-		(double)age / 1e6);
+		(double)w.oldest_age_us / 1e6);
 	counter(b, "writer_units_total", "Units committed.", w.units);
 	counter(b, "writer_batches_total", "Batches committed.", w.batches);
 	counter(b, "writer_batch_failures_total", "Batches rolled back and run singly.",

@@ -24,9 +24,11 @@
 /* How long a start waits for PostgreSQL before phones are heard without it. */
 #define INTAKE_WAIT_MS 1500
 /* Another daemon that is alive renews its lease; one that died has lost it by then. */
-#define LEASE_WAIT_MS	12000
-#define LEASE_CHECK_MS	1000
-#define LEASE_SILENT_US INT64_C(2000000)
+#define LEASE_WAIT_MS 9000
+/* After an outage: pools connect again within about 5 s, and a holder renews then. */
+#define LEASE_PATIENCE_MS 6500
+#define LEASE_CHECK_MS	  1000
+#define LEASE_SILENT_US	  INT64_C(2000000)
 /* Pops of calls that no snapshot confirms are closed after this, at the latest. */
 #define ADOPT_MS      15000
 #define ADOPT_POLL_MS 250
@@ -325,6 +327,8 @@ on_agents_loaded(void *arg, bool ok)
 	say_waiting(app, "the lease is being taken");
 	app->lease =
 		lease_open(app->loop, app->store.writes, 0, "daemon", &callbacks, st);
+	if (st->intake)
+		lease_be_patient(app->lease, LEASE_PATIENCE_MS);
 	loop_timer_start(st->lease_wait, LEASE_CHECK_MS);
 }
 

@@ -198,7 +198,8 @@ route_status(struct http_request *r, void *arg)
 	json_put_string(&j, "version", INTERACTD_VERSION);
 	json_put_string(&j, "state", stage_text(app));
 	json_put_time(&j, "started_at", app->started_us);
-	json_put_int(&j, "uptime_s", (clock_wall_us() - app->started_us) / 1000000);
+	json_put_int(
+		&j, "uptime_s", (clock_mono_us() - app->started_mono_us) / 1000000);
 	put_postgresql(&j, app);
 	put_redis(&j, app);
 	json_put_array(&j, "channels");

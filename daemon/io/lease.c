@@ -39,6 +39,8 @@ struct lease {
 	char holder[HOLDER_MAX]; /* as last seen */
 	int64_t fence;
 	int64_t answered_us; /* monotonic: when the database answered last */
+	int64_t patience_us; /* from the first answer on; 0 = none */
+	int64_t first_us;    /* monotonic: the first answer; 0 = none yet */
 	char why[200];	     /* the last answer was none; "" = it was one */
 	bool held, asking, closed;
 };
@@ -139,8 +141,10 @@ on_taken_answer(void *arg, const struct pg_answer *a)
 	}
 	bool first = !l->holder[0];
 	loop_timer_start(l->timer, RENEW_MS);
-	if (a->status == PG_OK)
+	if (a->status == PG_OK) {
 		l->answered_us = clock_mono_us();
+		l->first_us = l->first_us ? l->first_us : l->answered_us;
+	}
 	str_copy(l->why, sizeof(l->why), a->status == PG_OK ? "" : a->message);
 	if (a->status == PG_OK && pg_rows(a, 0))
 		lease_see(l, pg_text(a, 0, 0, 0), pg_int(a, 0, 0, 1));
@@ -162,6 +166,13 @@ lease_unit(struct lease *l, const char *statement)
 	return u;
 }
 
+static bool
+is_patient(const struct lease *l)
+{
+	return !l->held && l->patience_us &&
+	       (!l->first_us || clock_mono_us() - l->first_us < l->patience_us);
+}
+
 static void
 lease_ask(void *arg)
 {
@@ -169,6 +180,7 @@ lease_ask(void *arg)
 	struct pg_unit *u = lease_unit(l, "lease_take");
 
 	pg_param_text(u, !l->held && holder_is_dead(l->holder) ? l->holder : NULL);
+	pg_param_bool(u, is_patient(l));
 	l->asking = true;
 	pg_submit(&u, DEADLINE_MS, on_taken_answer, l);
 }
@@ -187,8 +199,14 @@ lease_open(struct loop *loop, struct pg *pg, int tenant_id, const char *name,
 	l->arg = arg;
 	l->timer = loop_timer_new(loop, lease_ask, l);
 	l->answered_us = clock_mono_us();
-	lease_ask(l);
+	loop_timer_start(l->timer, 0);
 	return l;
+}
+
+void
+lease_be_patient(struct lease *l, unsigned ms)
+{
+	l->patience_us = ms * INT64_C(1000);
 }
 
 bool

@@ -22,6 +22,9 @@ const char *lease_holder_name(void);
 /* Tries until it has it. tenant_id 0 = not a tenant's. */
 struct lease *lease_open(struct loop *, struct pg *, int tenant_id, const char *name,
 	const struct lease_callbacks *, void *arg);
+/* The database was away: for so long from its first answer on a lease that ran out is
+ * left alone, for its holder may be alive and could not renew it. */
+void lease_be_patient(struct lease *, unsigned ms);
 bool lease_is_held(const struct lease *);
 /* How long the database has not answered; a healthy one does every second. */
 int64_t lease_silent_us(const struct lease *);

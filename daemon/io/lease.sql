@@ -1,8 +1,9 @@
 -- Leases: see daemon/io/lease.h. All times are the database's clock.
 
 -- name: lease_take
--- Renews what is ours, takes what nobody renewed for five seconds or what a holder known to
--- be dead ($4) left, else tells whose it is.
+-- Renews what is ours, takes what nobody renewed for five seconds (unless $5: a holder that
+-- could not is waited for) or what a holder known to be dead ($4) left or gave back, else
+-- tells whose it is.
 WITH taken AS (
 	INSERT INTO lease AS l (tenant_id, name, holder, renewed_at)
 	VALUES ($1::int, $2::text, $3::text, clock_timestamp())
@@ -10,7 +11,8 @@ WITH taken AS (
 	SET holder = excluded.holder, renewed_at = excluded.renewed_at,
 		fence = l.fence + (l.holder <> excluded.holder)::int
 	WHERE l.holder = excluded.holder
-		OR l.renewed_at < clock_timestamp() - interval '5 seconds'
+		OR (l.renewed_at < clock_timestamp() - interval '5 seconds' AND NOT $5::bool)
+		OR l.renewed_at = '-infinity'
 		OR l.holder = $4::text
 	RETURNING holder, fence)
 SELECT holder, fence FROM taken

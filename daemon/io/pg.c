@@ -88,10 +88,17 @@ statements_free(struct pg *pg)
 
 /* --- up and down --- */
 
+static void
+note_down(struct pg *pg)
+{
+	pg->down_since_us = clock_wall_us();
+	pg->down_since_mono_us = clock_mono_us();
+}
+
 static int64_t
 outage_ms(const struct pg *pg)
 {
-	return (clock_wall_us() - pg->down_since_us) / 1000;
+	return (clock_mono_us() - pg->down_since_mono_us) / 1000;
 }
 
 void
@@ -150,7 +157,7 @@ pg_on_conn_down(struct pg *pg, const char *who, bool was_up, const char *reason)
 	unsigned long more;
 
 	if (was_up && --pg->n_up == 0)
-		pg->down_since_us = clock_wall_us();
+		note_down(pg);
 	if (pg->n_up == 0) {
 		outage_log(pg, reason);
 		str_copy(pg->reason, sizeof(pg->reason), reason);
@@ -189,6 +196,12 @@ pg_down_reason(const struct pg *pg, int64_t *since_us_r)
 	if (pg->n_up)
 		return "";
 	return pg->reason[0] ? pg->reason : "not yet connected";
+}
+
+int64_t
+pg_down_us(const struct pg *pg)
+{
+	return pg->n_up ? 0 : clock_mono_us() - pg->down_since_mono_us;
 }
 
 size_t
@@ -378,7 +391,7 @@ pg_open(struct loop *loop, const struct pg_opts *opts)
 				   ? NULL
 				   : strrchr(opts->application_name, ' ');
 	snprintf(pg->who, sizeof(pg->who), "pg%s", word ? word : "");
-	pg->down_since_us = clock_wall_us();
+	note_down(pg);
 	map_init(&pg->by_name);
 	list_init(&pg->waiting);
 	list_init(&pg->done);

@@ -57,7 +57,8 @@ void pg_close(struct pg **);
 bool pg_is_up(const struct pg *);
 /* The last reason a connection failed, and since when none is up (wall us); "" if up. */
 const char *pg_down_reason(const struct pg *, int64_t *since_us_r);
-size_t pg_backlog(const struct pg *); /* units waiting or running */
+int64_t pg_down_us(const struct pg *); /* for how long none is up; 0 = one is */
+size_t pg_backlog(const struct pg *);  /* units waiting or running */
 
 enum pg_status {
 	PG_OK,

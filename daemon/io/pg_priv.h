@@ -91,7 +91,7 @@ struct pg {
 	/* up and down */
 	unsigned n_up;
 	bool told_up, outage_logged;
-	int64_t down_since_us;
+	int64_t down_since_us, down_since_mono_us;
 	char reason[256];
 	struct log_once partial; /* one connection fails while others work */
 };

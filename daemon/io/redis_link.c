@@ -88,7 +88,7 @@ struct redis_link {
 	bool to_sentinel;
 	unsigned port;		/* of the name being resolved */
 	enum greeting greeting; /* whose reply comes next */
-	int64_t down_since_us;
+	int64_t down_since_us, down_since_mono_us;
 	bool outage_logged;
 	char reason[256];
 };
@@ -181,6 +181,7 @@ link_down(struct redis_link *l, const char *reason)
 	link_set_state(l, LINK_DOWN);
 	if (was_up) {
 		l->down_since_us = clock_wall_us();
+		l->down_since_mono_us = clock_mono_us();
 		l->ops.on_down(l->arg);
 	}
 }
@@ -195,7 +196,7 @@ redis_link_fail(struct redis_link *l, const char *reason)
 static void
 link_up(struct redis_link *l)
 {
-	int64_t away_ms = (clock_wall_us() - l->down_since_us) / 1000;
+	int64_t away_ms = (clock_mono_us() - l->down_since_mono_us) / 1000;
 
 	l->attempt = 0;
 	link_set_state(l, LINK_UP);
@@ -472,6 +473,7 @@ redis_link_new(struct loop *loop, const char *who, enum log_level loud,
 	l->ops = *ops;
 	l->arg = arg;
 	l->down_since_us = clock_wall_us();
+	l->down_since_mono_us = clock_mono_us();
 	l->timer = loop_timer_new(loop, link_on_timer, l);
 	loop_timer_start(l->timer, 0);
 	return l;

@@ -652,10 +652,12 @@ writer_get_stats(const struct writer *w, struct writer_stats *st)
 	struct list *first = w->batch ? w->batch->units.next : w->waiting.next;
 
 	*st = w->stats;
-	st->oldest_us = 0;
-	if (w->batch ? !list_is_empty(&w->batch->units) : !list_is_empty(&w->waiting))
-		st->oldest_us =
-			LIST_ENTRY(first, struct writer_unit, link)->given_wall_us;
+	st->oldest_us = st->oldest_age_us = 0;
+	if (w->batch ? list_is_empty(&w->batch->units) : list_is_empty(&w->waiting))
+		return;
+	const struct writer_unit *u = LIST_ENTRY(first, struct writer_unit, link);
+	st->oldest_us = u->given_wall_us;
+	st->oldest_age_us = clock_mono_us() - u->given_mono_us;
 }
 
 static void

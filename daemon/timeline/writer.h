@@ -67,6 +67,7 @@ struct writer_stats {
 	unsigned long long units, batches, batch_failures, lost, quarantined, refused;
 	struct histogram commit; /* from writer_save to commit */
 	int64_t oldest_us; /* wall time the oldest waiting unit was given, 0 = none */
+	int64_t oldest_age_us; /* for how long it has been waiting */
 };
 /* Why what waits is not committed, though it was tried again, and since when (wall time);
  * NULL if nothing hinders. */

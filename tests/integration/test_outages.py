@@ -106,8 +106,10 @@ def test_phones_are_heard_before_postgresql_is_there(
     ended = call(asterisk, "0911000001").whole("1001", subscriber)
     assert ended["degraded"] and ended["contact"] is None
     live = call(asterisk, "0911000002").ring("1001")
+    wait_until(lambda: "postgresql does not work" in daemon.log(), 5 * SLOW)
     postgres.start()
     daemon.wait_ready()
+    wait_until(lambda: "postgresql works again" in daemon.log(), 5 * SLOW)
     # What was shown without data is completed, what ended is written, nothing twice.
     done = subscriber.wait_pop(agent="1001", type="pop.update", degraded=False,
                                timeout=10 * SLOW)
@@ -115,7 +117,6 @@ def test_phones_are_heard_before_postgresql_is_there(
     live.answer("1001").rest()
     wait_rows(database, "+886911000001", "+886911000002")
     check_pops(subscriber, "default", ["1001"])
-    wait_until(lambda: "postgresql works again" in daemon.log(), 5 * SLOW)
 
 
 def test_both_away_at_the_start(make_daemon, postgres, redis_server, asterisk, subscriber,
@@ -160,6 +161,8 @@ def test_a_daemon_that_finds_another_when_postgresql_returns_writes_nothing(
         make_daemon, postgres, asterisk, database, subscriber):
     one = make_daemon(**TW).start()
     one.expect("pg")
+    # As after a long outage: its lease has run out, and it is alive.
+    database("update lease set renewed_at = now() - interval '1 hour'")
     postgres.stop()
     two = begin_without(make_daemon, asterisk)
     two.expect("another interactd")
@@ -389,6 +392,7 @@ def test_a_full_disk_stops_no_call(make_daemon, asterisk, subscriber, database, 
     before = call(asterisk, "0911000001").ring("1001")
     fill(asterisk, 3 << 20)
     wait_failing(daemon, "spool pbx-main", "No space left", "make room")
+    wait_until(lambda: "spool pbx-main does not work" in daemon.log(), 5 * SLOW)
     assert daemon.api().get("/readyz").status == 200
     second = call(asterisk, "0911000002").ring("1001")
     wait_until(lambda: len(subscriber.by_pop(agent="1001")) == 2, 10 * SLOW)
