@@ -92,6 +92,13 @@ summarise(struct buf *out, const struct call *c)
 	}
 }
 
+/* The phone system's clock may have been put back in mid-call. 0 stays 0. */
+static int64_t
+not_before(int64_t us, int64_t earliest_us)
+{
+	return us && us < earliest_us ? earliest_us : us;
+}
+
 static void
 fill_legs(struct call_record *r, const struct call *c)
 {
@@ -109,8 +116,9 @@ fill_legs(struct call_record *r, const struct call *c)
 		to->queue = leg->queue;
 		to->result = call_reason_text(leg->result);
 		to->at_us = leg->at_us;
-		to->answered_us = leg->answered_us;
-		to->ended_us = leg->ended_us;
+		to->answered_us = not_before(leg->answered_us, leg->at_us);
+		to->ended_us = not_before(
+			leg->ended_us, to->answered_us ? to->answered_us : leg->at_us);
 	}
 	r->in.legs = r->legs;
 }
@@ -157,8 +165,9 @@ call_record_init(struct call_record *r, const struct call *c,
 	r->in.queue = c->queue;
 	r->in.local = c->local;
 	r->in.at_us = c->at_us;
-	r->in.answered_us = c->answered_us;
-	r->in.ended_us = c->ended_us;
+	r->in.answered_us = not_before(c->answered_us, c->at_us);
+	r->in.ended_us = not_before(
+		c->ended_us, r->in.answered_us ? r->in.answered_us : c->at_us);
 	r->in.summary = buf_str(&r->summary);
 	r->in.variables = buf_str(&r->variables);
 	r->in.details = buf_str(&r->details);

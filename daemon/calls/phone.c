@@ -24,6 +24,10 @@
 #define FLUSH_MS 1000
 /* Records behind which a checkpoint is written though no call ended. */
 #define CHECKPOINT_EVERY 2000
+/* An event so much older than the last: the phone system's clock was put back. */
+#define PUT_BACK_US (60 * INT64_C(1000000))
+/* Longer than anything a tracker waits for. */
+#define SETTLED_US (10 * INT64_C(1000000))
 /* No spool counts so far between two checkpoints. */
 #define NEW_ROW (UINT64_C(1) << 40)
 
@@ -160,7 +164,7 @@ is_by_our_clock(enum call_event_type type)
 static void
 note_time(struct phone *ph, int64_t at_us)
 {
-	if (at_us < phone_now(ph) - 60 * INT64_C(1000000) || at_us > ph->event_us) {
+	if (at_us < phone_now(ph) - PUT_BACK_US || at_us > ph->event_us) {
 		ph->event_us = at_us;
 		ph->event_mono_us = clock_mono_us();
 	}
@@ -214,8 +218,12 @@ apply(struct phone *ph, const struct call_event *ev, uint64_t seq)
 {
 	if (seq)
 		ph->last_seq = seq;
-	if (!is_by_our_clock(ev->type))
+	if (!is_by_our_clock(ev->type)) {
+		/* Put back: what waits for a moment would wait for it again. */
+		if (ph->event_us && ev->at_us < ph->event_us - PUT_BACK_US)
+			tracker_tick(ph->tracker, ph->event_us + SETTLED_US);
 		note_time(ph, ev->at_us);
+	}
 	/* One that is not in the spool stands before the next that is. */
 	tracker_apply(ph->tracker, ev, seq ? seq : ph->last_seq + 1);
 	if (ev->type == CALL_SNAPSHOT_END)

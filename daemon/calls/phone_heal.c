@@ -93,7 +93,8 @@ on_record(void *arg, uint64_t seq, const void *data, size_t len)
 	struct call_var vars[CALL_VARS_MAX];
 	if (call_event_decode(data, len, &ev, vars) < 0)
 		return true;
-	tracker_tick(h->tracker, ev.at_us);
+	tracker_tick(h->tracker,
+		ev.at_us < h->at_us - SETTLED_US ? h->at_us + SETTLED_US : ev.at_us);
 	tracker_apply(h->tracker, &ev, seq);
 	h->at_us = ev.at_us;
 	return writer_has_room(h->phone->writer);

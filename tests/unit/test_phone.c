@@ -217,6 +217,132 @@ test_a_replay_without_the_checkpoint_writes_nothing_twice(void)
 	close_phone();
 }
 
+/* ---- Clocks that jump --------------------------------------------------------------- */
+
+#define HOUR_US INT64_C(3600000000)
+
+/* An answered call: customer 0, agent's phone 1, in one bridge from 1 s to 9 s. */
+static const struct step {
+	int64_t ms;
+	enum call_event_type type;
+	int channel, other; /* other: -1 = none */
+	enum call_channel_state state;
+} steps[] = {
+	{0, CALL_CHANNEL_NEW, 0, -1, CALL_STATE_RING},
+	{10, CALL_CHANNEL_NEW, 1, -1, CALL_STATE_DOWN},
+	{20, CALL_DIAL_BEGIN, 0, 1, 0},
+	{30, CALL_CHANNEL_STATE, 1, -1, CALL_STATE_RINGING},
+	{1000, CALL_CHANNEL_STATE, 1, -1, CALL_STATE_UP},
+	{1000, CALL_DIAL_END, 0, 1, 0},
+	{1010, CALL_CHANNEL_STATE, 0, -1, CALL_STATE_UP},
+	{1020, CALL_BRIDGE_ENTER, 1, -1, 0},
+	{1030, CALL_BRIDGE_ENTER, 0, -1, 0},
+	{3000, CALL_HOLD, 1, -1, 0},
+	{5000, CALL_UNHOLD, 1, -1, 0},
+	{9000, CALL_BRIDGE_LEAVE, 0, -1, 0},
+	{9000, CALL_CHANNEL_HANGUP, 0, -1, 0},
+	{9010, CALL_BRIDGE_LEAVE, 1, -1, 0},
+	{9010, CALL_CHANNEL_HANGUP, 1, -1, 0},
+};
+
+static void
+step(const struct step *st, unsigned n, int64_t at_us)
+{
+	char uids[2][32], bridge[32], number[32];
+	for (int i = 0; i < 2; i++)
+		snprintf(uids[i], sizeof(uids[i]), "1795277508.%u", 2 * n + i);
+	snprintf(bridge, sizeof(bridge), "b%u", n);
+	snprintf(number, sizeof(number), "0955%06u", n);
+	bool bridged = st->type == CALL_BRIDGE_ENTER || st->type == CALL_BRIDGE_LEAVE;
+	struct call_event ev = {
+		.type = st->type,
+		.at_us = at_us,
+		.uid = uids[st->channel],
+		.linked = uids[0],
+		.other_uid = st->other < 0 ? NULL : uids[st->other],
+		.endpoint = st->channel ? "PJSIP/1001" : "PJSIP/trunk",
+		.state = st->state,
+		.bridge = bridged ? bridge : NULL,
+		.caller_number = st->channel ? NULL : number,
+		.exten = st->channel ? NULL : "5001",
+		.result = st->type == CALL_DIAL_END ? CALL_RESULT_ANSWER : 0,
+		.cause = st->type == CALL_CHANNEL_HANGUP && st->ms > 5000 ? 16 : 0,
+	};
+	phone_event(phone, &ev);
+}
+
+static void
+wait_no_calls(void)
+{
+	int64_t until = clock_mono_us() + 5000000;
+	struct phone_stats st;
+	do {
+		loop_run_once(env.loop, 50);
+		phone_get_stats(phone, &st);
+	} while (st.tracker.calls && clock_mono_us() < until);
+	CHECK_INT(st.tracker.calls, 0);
+}
+
+/* By hours back and forth, at every place of a call: every call ends within moments, once,
+ * with durations that can be. */
+static void
+test_a_clock_that_jumps_spoils_no_call(void)
+{
+	static const int64_t jumps[] = {
+		0, 5 * HOUR_US, -5 * HOUR_US, 40 * 24 * HOUR_US, -400 * 24 * HOUR_US};
+	unsigned n = 0;
+	log_set_hook(ignore_log, NULL);
+	open_phone("pbx-jump", 0, 0);
+	for (size_t j = 0; j < ARRAY_LEN(jumps); j++)
+		for (size_t k = 0; k < ARRAY_LEN(steps); k += j ? 1 : 100, n++)
+			for (size_t i = 0; i < ARRAY_LEN(steps); i++)
+				step(&steps[i], n,
+					base_us + steps[i].ms * 1000 +
+						(i >= k ? jumps[j] : 0));
+	wait_no_calls();
+	CHECK(settle());
+	CHECK_INT(count("pbx-jump", "ended"), n);
+	CHECK_STR(
+		store_env_value(&env,
+			"SELECT count(*) FROM interaction WHERE channel = 'pbx-jump' AND "
+			"(disposition <> 'answered' OR ended_at < answered_at OR answered_at < at "
+			"OR wait_ms < 0 OR talk_ms < 0 OR hold_ms < 0)"),
+		"0");
+	CHECK_STR(store_env_value(&env,
+			  "SELECT count(*) FROM interaction_leg WHERE ended_at < at OR "
+			  "answered_at < at"),
+		"0");
+	CHECK_STR(store_env_value(&env,
+			  "SELECT wait_ms || ' ' || talk_ms || ' ' || hold_ms FROM "
+			  "interaction WHERE channel = 'pbx-jump' AND remote_value = "
+			  "'+886955000000'"),
+		"1000 5970 2000");
+	close_phone();
+}
+
+/* An ending that waits for its reason does not wait for the hours to come again. */
+static void
+test_a_clock_put_back_keeps_no_ending_waiting(void)
+{
+	struct phone_stats st;
+	log_set_hook(ignore_log, NULL);
+	open_phone("pbx-back", 0, 0);
+	for (size_t i = 0; i < 4; i++)
+		step(&steps[i], 500, base_us + steps[i].ms * 1000);
+	struct step silent = {2000, CALL_CHANNEL_HANGUP, 0, -1, 0};
+	struct step other = {2000, CALL_CHANNEL_NEW, 0, -1, CALL_STATE_RING};
+	step(&silent, 500, base_us + 2000000);
+	step(&other, 501, base_us + 2000000 - 5 * HOUR_US);
+	phone_get_stats(phone, &st);
+	CHECK_INT(st.tracker.calls, 1);
+	silent.ms = 3000;
+	step(&silent, 501, base_us + 3000000 - 5 * HOUR_US);
+	wait_no_calls();
+	CHECK(settle());
+	CHECK_INT(count("pbx-back", "ended"), 2);
+	close_phone();
+}
+
 static void
 begin(void)
 {
@@ -230,6 +356,8 @@ begin(void)
 	store_env_start(&env, "test_phone");
 	CHECK_INT(regcomp(&conf.trunks.re, "^PJSIP/trunk$", REG_EXTENDED), 0);
 	conf.trunks.text = xstrdup("^PJSIP/trunk$");
+	CHECK_INT(regcomp(&conf.agents.re, "^PJSIP/(100[0-9])$", REG_EXTENDED), 0);
+	conf.agents.text = xstrdup("^PJSIP/(100[0-9])$");
 	base_us = clock_wall_us() - INT64_C(60000000);
 	redis = redis_open(env.loop, &ro);
 	events = events_new(env.loop, redis);
@@ -247,6 +375,8 @@ end(void)
 	store_env_stop(&env);
 	regfree(&conf.trunks.re);
 	xfree(&conf.trunks.text);
+	regfree(&conf.agents.re);
+	xfree(&conf.agents.text);
 	nftw(top, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -258,6 +388,8 @@ main(void)
 	begin();
 	TEST(test_calls_that_found_the_queue_full_are_written_when_there_is_room);
 	TEST(test_calls_that_come_while_it_heals_are_there_once);
+	TEST(test_a_clock_that_jumps_spoils_no_call);
+	TEST(test_a_clock_put_back_keeps_no_ending_waiting);
 	TEST(test_a_replay_without_the_checkpoint_writes_nothing_twice);
 	end();
 	return test_done();
