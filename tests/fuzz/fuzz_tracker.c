@@ -148,6 +148,23 @@ say(struct world *w, enum call_event_type type)
 	tracker_apply(w->tracker, &ev, 1);
 }
 
+/* A call that we ask for, and the phone system's refusal. */
+static void
+say_originate(struct world *w, const struct ami_message *m, enum call_event_type type)
+{
+	struct call_event ev = {.type = type,
+		.at_us = w->at_us,
+		.flags = CALL_EXTERNAL | CALL_OUTGOING,
+		.uid = ami_get_known(m, "Uniqueid"),
+		.endpoint = ami_get_known(m, "Channel"),
+		.exten = ami_get_known(m, "Exten"),
+		.result = type == CALL_ORIGINATE ? CALL_RESULT_NONE
+						 : CALL_RESULT_INVALID};
+
+	ev.linked = ev.uid;
+	tracker_apply(w->tracker, &ev, 0);
+}
+
 /* Answers of the manager stand for what the driver does on its own. */
 static void
 on_message(void *arg, const struct ami_message *m)
@@ -164,6 +181,10 @@ on_message(void *arg, const struct ami_message *m)
 		say(w, CALL_SNAPSHOT_END);
 	else if (str_eq(response, "Lost"))
 		say(w, CALL_LINK_LOST);
+	else if (str_eq(response, "Ask"))
+		say_originate(w, m, CALL_ORIGINATE);
+	else if (str_eq(response, "No"))
+		say_originate(w, m, CALL_ORIGINATE_RESULT);
 	else if (str_eq(response, "Wait"))
 		tracker_tick(w->tracker, w->at_us += 600000);
 }
