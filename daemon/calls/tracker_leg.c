@@ -367,6 +367,41 @@ leg_force(struct tracker *t, struct chan *c, enum call_reason reason)
 		c->leg_done = false; /* it may be another's channel from now on */
 }
 
+static void
+answer(struct tracker *t, struct tcall *call, struct tleg *leg, const struct chan *c)
+{
+	int64_t at_us = c->answered_us ? c->answered_us : t->now_us;
+
+	if (at_us < leg->pub.at_us)
+		at_us = leg->pub.at_us; /* up before, in a consultation */
+	leg->pub.answered_us = at_us;
+	leg->pub.state = LEG_TALKING;
+	leg->changed = call->changed = true;
+	leg->off_us = 0;
+	if (strcmp(c->plain_uid, leg->pub.uid) != 0) {
+		chan_set(&leg->pub.uid, c->plain_uid);
+		chan_set(&leg->pub.interface, c->endpoint);
+	}
+	call->last_answer_us = at_us;
+	if (!call->pub.answered_us)
+		call->pub.answered_us = at_us;
+	if (leg->pub.agent)
+		call_set_text(call, &call->pub.agent, leg->pub.agent);
+}
+
+/* Its phone had been answered, though nobody heard that: it is up. */
+static struct chan *
+found_up(const struct tleg *leg)
+{
+	list_for_each (&leg->chans, it) {
+		struct chan *c = LIST_ENTRY(it, struct chan, leg_link);
+		if (c->was_unheard && c->state == CALL_STATE_UP &&
+			c->dial_result == CALL_RESULT_NONE)
+			return c;
+	}
+	return NULL;
+}
+
 /* The call is over: so is what any agent had to do with it. */
 void
 legs_end_all(struct tracker *t, struct tcall *call, int64_t at_us)
@@ -379,6 +414,8 @@ legs_end_all(struct tracker *t, struct tcall *call, int64_t at_us)
 			continue;
 		list_for_each (&leg->chans, c)
 			take_facts(t, leg, LIST_ENTRY(c, struct chan, leg_link));
+		if (!leg->pub.answered_us && !leg->outgoing && found_up(leg))
+			answer(t, call, leg, found_up(leg));
 		if (call->lost || call->shutdown || leg->lost || leg->shutdown)
 			reason = CALL_REASON_INTERRUPTED;
 		else if (!leg->pub.answered_us)
@@ -424,28 +461,6 @@ look_at(struct tracker *t, struct tleg *leg)
 			leg->changed = true;
 	}
 	return v;
-}
-
-static void
-answer(struct tracker *t, struct tcall *call, struct tleg *leg, const struct chan *c)
-{
-	int64_t at_us = c->answered_us ? c->answered_us : t->now_us;
-
-	if (at_us < leg->pub.at_us)
-		at_us = leg->pub.at_us; /* up before, in a consultation */
-	leg->pub.answered_us = at_us;
-	leg->pub.state = LEG_TALKING;
-	leg->changed = call->changed = true;
-	leg->off_us = 0;
-	if (strcmp(c->plain_uid, leg->pub.uid) != 0) {
-		chan_set(&leg->pub.uid, c->plain_uid);
-		chan_set(&leg->pub.interface, c->endpoint);
-	}
-	call->last_answer_us = at_us;
-	if (!call->pub.answered_us)
-		call->pub.answered_us = at_us;
-	if (leg->pub.agent)
-		call_set_text(call, &call->pub.agent, leg->pub.agent);
 }
 
 static void

@@ -95,7 +95,7 @@ class Ward:
     # ---- breaking
 
     def kill_daemon(self, low=0.0, high=1.5):
-        self.daemon.kill()
+        self.phones.kill_client(self.daemon.kill)
         self.for_a_while(low, high)
         self.daemon.start(ready=False)
 
@@ -161,12 +161,8 @@ class Ward:
     def check(self):
         """Lets all calls come to their end, and compares."""
         self.phones.stop_calling()
-        wait_until(lambda: self.phones.alive() == 0, 120 * SLOW, "the calls to end")
-        try:
-            wait_until(self.settled, 60 * SLOW, "the daemon to settle", interval=0.1)
-        except TimeoutError:
-            raise AssertionError(f"it does not settle: {self.daemon.status()}\n"
-                                 f"{self.daemon.log()[-3000:]}") from None
+        self.wait_for(lambda: self.phones.alive() == 0, "the calls to end")
+        self.wait_for(self.settled, "the daemon to settle")
         self.recorder.read_streams()
         losses = Losses()
         check_all(self.phones, self.rows(), self.recorder, self.redis_outages, losses)
@@ -178,6 +174,15 @@ class Ward:
               f"({', '.join(f'{n} {w}' for w, n in self.tally())}); "
               f"{self.daemon.starts} starts, {len(self.recorder.pops)} pop messages in "
               f"{len(self.recorder.epochs)} epochs")
+
+    def wait_for(self, condition, what):
+        try:
+            wait_until(condition, 60 * SLOW, interval=0.1)
+        except TimeoutError:
+            raise AssertionError(
+                f"{what}: not so. Last {self.done[-10:]}; {self.phones.alive()} calls, to "
+                f"be written {self.phones.not_read()}; {self.daemon.status()}\n"
+                f"{self.daemon.log()[-3000:]}") from None
 
     def tally(self):
         names = [" ".join(w) for w in self.done]

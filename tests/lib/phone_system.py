@@ -12,6 +12,7 @@ heard us; from both follows what a client must know, may know and cannot know.
 """
 
 import asyncio
+import collections
 import random
 import time
 
@@ -115,6 +116,8 @@ class PhoneSystem:
         self.calls = []
         self.unheard = []  # finished stretches in which nobody listened
         self.silent_since = time.time()
+        self.deaf = None  # since when the client is dead, until we notice
+        self.sent = collections.deque(maxlen=20000)  # (time, bytes), the latest last
         self.wanted = 0
         self.running = {}  # Call -> task
         self._on_fake(self._watch)
@@ -142,7 +145,30 @@ class PhoneSystem:
                 self.unheard.append((self.silent_since, now))
                 self.silent_since = None
         elif self.silent_since is None:
-            self.silent_since = now - UNREAD_S * self.slow
+            self.silent_since = min(self.deaf or now, now) - UNREAD_S * self.slow
+            self.deaf = None
+
+    def kill_client(self, kill):
+        """kill() ends the client, from this moment on and before what it has not read."""
+        unread, now = self.not_read(), time.time()
+        for at, size in reversed(self.sent):
+            if unread <= 0:
+                break
+            unread, now = unread - size, at
+        self.deaf = now
+        kill()
+        self._on_fake(self._note_listeners)
+
+    def not_read(self):
+        """Bytes that clients have not taken yet: with us, and in the kernel."""
+        written = self._on_fake(lambda: sum(s.writer.transport.get_write_buffer_size()
+                                            for s in self.fake.sessions))
+        with open("/proc/net/tcp", encoding="ascii") as f:
+            for line in f.readlines()[1:]:
+                _, local, remote, _, queues = line.split()[:5]
+                if f"{self.fake.port:04X}" in (local[-4:], remote[-4:]):
+                    written += sum(int(q, 16) for q in queues.split(":"))
+        return written
 
     def not_heard(self):
         """All stretches in which nobody heard us, up to now."""
@@ -180,25 +206,24 @@ class PhoneSystem:
         call = Call(name, self.traces[name], number, agents, len(self.calls) + 1,
                     self.random.uniform(*self.speed) / self.slow)
         self.calls.append(call)
-        self.running[call] = self.fake._task(self._run(call))
+        task = self.running[call] = self.fake._task(self._run(call))
+
+        def over(task):
+            # Also of one that was killed before it began.
+            call.over(time.time(), task.cancelled())
+            self.running.pop(call, None)
+        task.add_done_callback(over)
 
     async def _run(self, call):
-        killed = True
-        try:
-            start = time.monotonic()
-            for message in call.trace.messages:
-                await asyncio.sleep(start + message.at / call.speed - time.monotonic())
-                at = time.time()
-                raw = with_timestamp(call.rewrite(message.raw), at)
-                call.took_place(message, parse(raw), at)
-                self._note_listeners()
-                await self.fake.deliver(raw)
-            killed = False
-        except asyncio.CancelledError:
-            pass
-        finally:
-            call.over(time.time(), killed)
-            self.running.pop(call, None)
+        start = time.monotonic()
+        for message in call.trace.messages:
+            await asyncio.sleep(start + message.at / call.speed - time.monotonic())
+            at = time.time()
+            raw = with_timestamp(call.rewrite(message.raw), at)
+            call.took_place(message, parse(raw), at)
+            self._note_listeners()
+            self.sent.append((at, len(raw) + 4))
+            await self.fake.deliver(raw)
 
     def keep_up(self, n):
         self.wanted = n

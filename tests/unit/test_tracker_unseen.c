@@ -174,8 +174,13 @@ test_a_phone_that_hangs_up_was_answered_unheard(void)
 		LISTED(3000, 11, PHONE(1001)), EV(3000, SNAPSHOT_END),
 		EV(3001, CHANNEL_HANGUP, U(11), L(10), .cause = 16), HANGS_UP(3002)};
 
+	const struct call_event second[] = {CUSTOMER_CALLS, EV(500, LINK_LOST),
+		EV(3000, SNAPSHOT_BEGIN), LISTED(3000, 10, TRUNK),
+		LISTED(3000, 11, PHONE(1001)), EV(3000, SNAPSHOT_END), HANGS_UP(3001)};
+
 	RUN(events, "in 0912345678 answered 1001 | 1001 ringing talking completed");
 	RUN(listed, "in 0912345678 answered 1001 | 1001 ringing talking completed");
+	RUN(second, "in 0912345678 answered 1001 | 1001 ringing completed");
 }
 
 static void

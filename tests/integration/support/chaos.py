@@ -39,6 +39,8 @@ def check_all(phones, rows, recorder, outages, losses):
     pops = recorder.by_interaction()
     wrong = []
     for call in phones.calls:
+        if not call.steps:
+            continue  # killed before it began
         row = by_id.pop(call.linked, None)
         try:
             check_call(call, row, unheard, losses)
@@ -48,16 +50,21 @@ def check_all(phones, rows, recorder, outages, losses):
                 check_shown(call, row, told, phones)
         except AssertionError as e:
             wrong.append(str(e))
-    assert not wrong, f"{len(wrong)} of {len(phones.calls)} calls:\n" + "\n".join(wrong)
+    assert not wrong, f"{len(wrong)} of {len(phones.calls)} calls:\n" + "\n".join(wrong[:5])
     assert not by_id, f"interactions of no call: {list(by_id.values())[:3]}"
     assert not pops, f"pops of no interaction: {list(pops.items())[:3]}"
     check_contacts(rows)
 
 
 def describe(call, unheard):
-    return (f"{call.name} {call.linked} {call.stretch} killed {call.killed} talks "
-            f"{call.talks} steps {call.steps} unheard "
-            f"{[u for u in unheard if overlaps(call.stretch, [u])]}")
+    start = call.stretch[0]
+
+    def rel(times):
+        return [round(t - start, 2) if isinstance(t, float) else t for t in times]
+    return (f"{call.name} {call.linked} ({start:.2f}) killed {call.killed} talks "
+            f"{[rel(t) for t in call.talks]} unheard "
+            f"{[rel(u) for u in unheard if overlaps(call.stretch, [u])]} steps "
+            f"{[rel(s) for s in call.steps]}")
 
 
 def check_call(call, row, unheard, losses):
@@ -67,8 +74,6 @@ def check_call(call, row, unheard, losses):
         assert not call.must_be_known(unheard), f"lost: {describe(call, unheard)}"
         return
     what = f"{describe(call, unheard)}: {row}"
-    assert within((call.steps[0][0], call.steps[0][0]), unheard) or \
-        not row["details"].get("recovered"), f"forgotten by a restart: {what}"
     assert row["state"] == "ended" and row["ended_at"], what
     assert row["remote"]["value"] == "+886" + call.number[1:], what
     assert row["contact"], what
@@ -92,12 +97,17 @@ def check_call(call, row, unheard, losses):
         assert row["disposition"] == "answered", what
         assert row["agent"] in call.agents.values(), what
     else:
-        assert row["disposition"] in (truth.disposition(wanted), "interrupted"), what
+        allowed = {truth.disposition(wanted), "interrupted"}
+        if "voicemail" in allowed:
+            allowed.add("ivr_only")  # the message was left while nobody listened
+        assert row["disposition"] in allowed, what
 
 
 def check_pops_of(call, row, pops, unheard, outages):
     """pops: {id: messages}. Exactly those of the truth, where nothing was missed."""
-    what = f"{describe(call, unheard)}: {pops}"
+    what = describe(call, unheard) + ": " + str([
+        [(m["type"], m["state"], m["reason"], m["agent"], m["seq"], m["at"]) for m in p]
+        for p in pops.values()])
     agents = set(call.agents.values())
     reasons = []
     for messages in pops.values():
