@@ -111,6 +111,43 @@ static const struct conf_key http_keys[] = {
 	CONF_END,
 };
 
+static const struct conf_key webhooks_keys[] = {
+	{"allow_private", CONF_BOOL, ROW(webhooks_settings, allow_private), "no", 0, 0,
+		0, NULL,
+		"Whether webhooks may lead to this machine and to private networks, and "
+		"there by plain http too. Elsewhere they need https."},
+	{"ca_file", CONF_STRING, ROW(webhooks_settings, ca_file), NULL, 0, 4000, 0,
+		NULL,
+		"Certificates (PEM) that receivers are checked against, instead of the "
+		"system's."},
+	{"concurrency", CONF_INT, ROW(webhooks_settings, concurrency), "4", 1, 64, 0,
+		NULL, "Requests at once to one webhook."},
+	{"timeout_s", CONF_DURATION, ROW(webhooks_settings, timeout_ms), "10", 100,
+		60000, 0, NULL, "How long a receiver may take to answer."},
+	{"retry_first_s", CONF_DURATION, ROW(webhooks_settings, retry_first_ms), "5",
+		50, 3600 * 1000, 0, NULL,
+		"The wait after the first failure; doubled with each, less up to half "
+		"at random."},
+	{"retry_max_s", CONF_DURATION, ROW(webhooks_settings, retry_max_ms), "1h", 50,
+		DAY_MS, 0, NULL, "The longest wait between two tries."},
+	{"give_up_s", CONF_DURATION, ROW(webhooks_settings, give_up_ms), "72h", 1000,
+		30 * DAY_MS, 0, NULL,
+		"For how long a delivery is tried; then it is a dead letter."},
+	{"failing_after_s", CONF_DURATION, ROW(webhooks_settings, failing_after_ms),
+		"5m", 100, DAY_MS, 0, NULL,
+		"A webhook that has only failed for so long is failing: it is probed "
+		"with one request at a time until one is answered."},
+	{"rotation_s", CONF_DURATION, ROW(webhooks_settings, rotation_ms), "24h", 0,
+		30 * DAY_MS, 0, NULL,
+		"How long deliveries are signed with the old secret too, after a new "
+		"one was set."},
+	{"retention_s", CONF_DURATION, ROW(webhooks_settings, retention_ms), "7d", 1000,
+		365 * DAY_MS, 0, NULL, "How long delivered deliveries are kept."},
+	{"dead_retention_s", CONF_DURATION, ROW(webhooks_settings, dead_retention_ms),
+		"30d", 1000, 365 * DAY_MS, 0, NULL, "How long dead letters are kept."},
+	CONF_END,
+};
+
 static const struct conf_key tenant_keys[] = {
 	{"region", CONF_STRING, ROW(tenant_settings, region), NULL, 2, 2, 0, NULL,
 		"Country (ISO 3166: CN, TW, US, …) of phone numbers without one."},
@@ -164,6 +201,8 @@ const struct conf_section_def settings_sections[] = {
 		NULL},
 	{"redis", false, sizeof(struct redis_settings), redis_keys, NULL, NULL},
 	{"http", false, sizeof(struct http_settings), http_keys, NULL, NULL},
+	{"webhooks", false, sizeof(struct webhooks_settings), webhooks_keys, NULL,
+		NULL},
 	{"tenant", true, sizeof(struct tenant_settings), tenant_keys, NULL, NULL},
 	{"channel", true, sizeof(struct channel_settings), channel_keys, "driver",
 		extend_by_driver},

@@ -26,6 +26,13 @@ struct http_settings {
 	int64_t max_header, max_body, max_connections, max_connections_per_peer;
 	int64_t header_timeout_ms, body_timeout_ms, idle_timeout_ms;
 };
+struct webhooks_settings {
+	bool allow_private;
+	char *ca_file;
+	int64_t concurrency, timeout_ms;
+	int64_t retry_first_ms, retry_max_ms, give_up_ms, failing_after_ms;
+	int64_t rotation_ms, retention_ms, dead_retention_ms;
+};
 struct tenant_settings {
 	char *region, *timezone;
 	struct conf_list languages;

@@ -56,10 +56,6 @@ WHERE tenant_id = $1::int AND agent_id = $2::text AND revoked_at IS NULL
 -- name: agent_token_revoke
 SELECT agent_token_revoke($1::int, $2::text, $3::text, $4::text, $5::uuid)
 
--- name: event_keep
-SELECT events_keep(ARRAY[$1::int], ARRAY[$2::uuid], ARRAY[$3::text], ARRAY[$4::bigint],
-  ARRAY[$5::text], ARRAY[$6::text])
-
 -- name: agent_state_load
 SELECT tenant_id, agent_id, chosen, time_to_us(chosen_at), reason, source, set_by,
   time_to_us(wrapup_at), time_to_us(wrapup_until), wrapup_source, wrapup_by,

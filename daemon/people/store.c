@@ -20,6 +20,31 @@ store_tenant(const struct store *s, const char *name)
 	return map_find(&s->tenants, name);
 }
 
+struct by_id {
+	int id;
+	const struct tenant *found;
+};
+
+static void
+match_id(const char *name, void *tenant, void *arg)
+{
+	struct by_id *b = arg;
+
+	(void)name;
+	if (((const struct tenant *)tenant)->id == b->id)
+		b->found = tenant;
+}
+
+const struct tenant *
+store_tenant_by_id(const struct store *s, int id)
+{
+	struct by_id b = {.id = id};
+	struct map tenants = s->tenants; /* map_each wants one that may be changed */
+
+	map_each(&tenants, match_id, &b);
+	return b.found;
+}
+
 struct store_ask *
 store_ask_new(struct store *store, store_answer_fn *cb, void *arg)
 {

@@ -36,6 +36,7 @@ struct store {
 
 /* NULL if there is no such tenant. */
 const struct tenant *store_tenant(const struct store *, const char *name);
+const struct tenant *store_tenant_by_id(const struct store *, int id);
 
 /* Who does something: for authorisation and the audit. Strings borrowed. */
 struct actor {
