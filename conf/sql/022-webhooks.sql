@@ -125,7 +125,7 @@ begin
 		group by 1, 2, 3 order by 1, 2, 3
 		on conflict (tenant_id, webhook_id, order_key)
 			do update set pending = q.pending + excluded.pending
-		returning excluded.pending)
+		returning q.pending)
 	select count(*) into v_made from made;
 	return v_made;
 end $$;

@@ -24,6 +24,7 @@
 
 #define CLOSE_CHANNELS_MS 2500
 #define CLOSE_WRITER_MS	  5000
+#define STOP_WEBHOOKS_MS  1500
 #define SAVE_STATES_MS	  2000
 
 struct phone *
@@ -200,6 +201,9 @@ open_desk(struct app *app)
 		.wrapup_ms = (unsigned)s->wrapup_ms,
 	};
 	app->events = events_new(app->loop, app->redis);
+	app->webhooks =
+		webhooks_new(&app->store, open_pg(app, 2, 20000, "interactd webhooks"),
+			app->events, conf_values(app->conf, "webhooks"));
 	app->agents = agents_new(&app->store);
 	struct agent_states_opts states = {
 		.store = &app->store,
@@ -314,6 +318,8 @@ close_rooms(struct app *app)
 	if (app->writer)
 		writer_close(&app->writer, CLOSE_WRITER_MS);
 	save_states(app);
+	if (app->webhooks)
+		webhooks_stop(app->webhooks, STOP_WEBHOOKS_MS);
 	lease_close(&app->lease);
 	http_close(&app->http);
 	api_free(&app->api);
@@ -323,6 +329,7 @@ close_rooms(struct app *app)
 	agent_tokens_free(&app->tokens);
 	agent_states_free(&app->states);
 	agents_free(&app->agents);
+	webhooks_free(&app->webhooks);
 	events_free(&app->events);
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);

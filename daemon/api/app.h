@@ -10,6 +10,7 @@
 #include <desk/agent_token.h>
 #include <desk/events.h>
 #include <desk/pop.h>
+#include <desk/webhook.h>
 #include <io/channel.h>
 #include <io/http.h>
 #include <io/lease.h>
@@ -45,6 +46,7 @@ struct app {
 	struct writer *writer;
 	struct redis *redis;
 	struct events *events;
+	struct webhooks *webhooks;
 	struct agents *agents;
 	struct agent_states *states;
 	struct agent_tokens *tokens;

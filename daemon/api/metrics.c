@@ -381,6 +381,27 @@ write_channels(struct buf *b, struct app *app)
 	}
 }
 
+static void
+write_webhooks(struct buf *b, struct app *app)
+{
+	static const char name[] = "interactd_webhook_deliveries_total";
+	struct webhooks_stats w;
+	webhooks_get_stats(app->webhooks, &w);
+	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0;
+	head(b, "webhook_deliveries_total", "counter",
+		"Deliveries sent to webhooks, by what came of it.");
+	buf_printf(b,
+		"%s{result=\"delivered\"} %llu\n%s{result=\"retried\"} %llu\n"
+		"%s{result=\"dead\"} %llu\n",
+		name, w.delivered, name, w.retried, name, w.dead);
+	gauge(b, "webhook_running", "Requests to webhooks under way.", w.running);
+	gauge(b, "webhook_waiting", "Deliveries that wait.", (double)w.waiting);
+	gauge(b, "webhook_oldest_seconds", "How long the oldest of them has waited.",
+		(double)age / 1e6);
+	gauge(b, "webhook_dead_letters", "Dead letters kept.", (double)w.dead_kept);
+	gauge(b, "webhook_failing", "Webhooks that only fail.", (double)w.failing);
+}
+
 void
 metrics_write(struct buf *b, struct app *app)
 {
@@ -394,5 +415,6 @@ metrics_write(struct buf *b, struct app *app)
 	write_pops(b, app);
 	write_agents(b, app);
 	write_store(b, app);
+	write_webhooks(b, app);
 	write_channels(b, app);
 }

@@ -18,6 +18,11 @@
 	H(route_agent_state_put) H(route_agent_pops) H(route_agent_stream) \
 	H(route_pop_stream) H(route_token_create) H(route_token_list) \
 	H(route_token_revoke) H(route_ticket_create) H(route_key_create) \
+	H(route_webhook_create) H(route_webhook_list) H(route_webhook_get) \
+	H(route_webhook_patch) H(route_webhook_delete) H(route_webhook_test) \
+	H(route_webhook_replay) H(route_webhook_deliveries) \
+	H(route_webhook_delivery) H(route_webhook_delivery_replay) \
+	H(route_webhook_dead_letters) \
 	H(route_key_list) H(route_key_revoke) H(route_audit) \
 	H(route_quarantine_list) H(route_quarantine_retry) \
 	H(route_channel_resync) H(route_channel_gaps)

@@ -192,6 +192,7 @@ go_live(struct start *st)
 	app->store.held = false;
 	writer_hold(app->writer, false);
 	pops_ask_again(app->pops);
+	webhooks_begin(app->webhooks);
 	sd_notify(0, "READY=1\nSTATUS=running");
 	log_info(NULL, "running: %zu channels", channel_core_count(app->channels));
 }
@@ -341,6 +342,7 @@ on_prepared(void *arg, const struct tenant *tenants, const struct prepare_spool 
 		app->tenants[i].id = tenants[i].id;
 	st->spools = spools;
 	loop_timer_stop(st->hurry);
+	webhooks_load(app->webhooks, NULL, NULL);
 	agents_load(app->agents, on_agents_loaded, st);
 }
 

@@ -199,7 +199,8 @@ load_finish(struct webhooks *ws)
 	while (!list_is_empty(&told)) {
 		struct load *l = LIST_ENTRY(told.next, struct load, link);
 		list_remove(&l->link);
-		l->done(l->arg);
+		if (l->done)
+			l->done(l->arg);
 		mem_free(l);
 	}
 }
@@ -255,91 +256,6 @@ webhooks_load(struct webhooks *ws, void (*done)(void *arg), void *arg)
 		load_start(ws);
 }
 
-static void
-on_reloaded(void *arg)
-{
-	(void)arg;
-}
-
-/* ---- The keeper --------------------------------------------------------------------- */
-
-static bool
-hook_wants(const struct webhook *w, const struct tenant *tenant, const char *type)
-{
-	if (!w->enabled || w->tenant != tenant)
-		return false;
-	for (size_t i = 0; i < w->n_patterns; i++)
-		if (!type || webhook_pattern_matches(w->patterns[i], type))
-			return true;
-	return false;
-}
-
-static bool
-keeper_wants(void *arg, const struct tenant *tenant, const char *type)
-{
-	struct webhooks *ws = arg;
-
-	list_for_each (&ws->list, it)
-		if (hook_wants(LIST_ENTRY(it, struct webhook, link), tenant, type))
-			return true;
-	return false;
-}
-
-void
-webhooks_kick(struct webhooks *ws, const struct tenant *tenant, const char *type)
-{
-	list_for_each (&ws->list, it) {
-		struct webhook *w = LIST_ENTRY(it, struct webhook, link);
-		if (!hook_wants(w, tenant, type))
-			continue;
-		w->due = w->again = true;
-		webhook_go(w);
-	}
-}
-
-static void
-keeper_kept(void *arg, const struct tenant *tenant, const char *type)
-{
-	webhooks_kick(arg, tenant, type);
-}
-
-struct keeping {
-	struct webhooks *all;
-	const struct tenant *tenant;
-	char *type;
-};
-
-static void
-on_kept(void *arg, const struct pg_answer *a)
-{
-	struct keeping *k = arg;
-
-	k->all->asking--;
-	if (a->status == PG_OK)
-		webhooks_kick(k->all, k->tenant, k->type);
-	else
-		log_warnx("webhook", "an event %s could not be kept for webhooks: %s",
-			k->type, a->message);
-	mem_free(k->type);
-	mem_free(k);
-}
-
-static void
-keeper_keep(void *arg, const struct tenant *tenant, const struct event_stamp *stamp,
-	const char *type, const char *object, const char *changes)
-{
-	struct webhooks *ws = arg;
-	struct keeping *k = xcalloc(1, sizeof(*k));
-	struct pg_unit *u = pg_unit_new(ws->pg);
-
-	k->all = ws;
-	k->tenant = tenant;
-	k->type = xstrdup(type);
-	ws->asking++;
-	events_keep(u, tenant, stamp, 0, type, object, changes);
-	pg_submit(&u, 60000, on_kept, k);
-}
-
 /* ---- Polling ------------------------------------------------------------------------ */
 
 struct poll {
@@ -354,8 +270,10 @@ poll_take_due(struct webhooks *ws, const struct pg_answer *a, size_t i)
 	for (size_t row = 0; row < pg_rows(a, i); row++) {
 		struct uuid id = pg_uuid(a, i, row, 1);
 		struct webhook *w = webhook_find(ws, (int)pg_int(a, i, row, 0), &id);
-		if (w)
-			w->due = true;
+		if (!w)
+			continue;
+		w->due = w->again = true;
+		webhook_go(w);
 	}
 }
 
@@ -379,7 +297,7 @@ on_polled(void *arg, const struct pg_answer *a)
 		}
 		if (p->version >= 0 && !ws->loading &&
 			!str_eq(ws->version, pg_text(a, (size_t)p->version, 0, 0)))
-			webhooks_load(ws, on_reloaded, NULL);
+			webhooks_load(ws, NULL, NULL);
 	}
 	mem_free(p);
 }
@@ -467,6 +385,7 @@ on_poll(void *arg)
 		if (!w->seen && webhook_is_idle(w))
 			hook_free(w);
 	}
+	webhooks_keeps_pump(ws);
 	if (!ws->polling && pg_is_up(ws->pg))
 		poll_start(ws);
 	/* Also for webhooks that were deleted, and so are not in the list. */
@@ -476,14 +395,19 @@ on_poll(void *arg)
 		maintain_start(ws);
 }
 
+void
+webhooks_poll_within(struct webhooks *ws, int64_t ms)
+{
+	if (!ws->closing && ms > 0 && ms < POLL_MS)
+		loop_timer_start(ws->poll, ms + 1);
+}
+
 /* ---- Life --------------------------------------------------------------------------- */
 
 struct webhooks *
 webhooks_new(struct store *store, struct pg *pg, struct events *events,
 	const struct webhooks_settings *conf)
 {
-	static const struct events_keeper keeper = {
-		keeper_wants, keeper_keep, keeper_kept};
 	struct webhooks *ws = xcalloc(1, sizeof(*ws));
 
 	ws->store = store;
@@ -496,9 +420,10 @@ webhooks_new(struct store *store, struct pg *pg, struct events *events,
 						.max_per_host = RUNNING_MAX});
 	list_init(&ws->list);
 	list_init(&ws->loads);
+	list_init(&ws->keeps);
 	ws->poll = loop_timer_new(store->loop, on_poll, ws);
 	ws->retry_load = loop_timer_new(store->loop, on_retry_load, ws);
-	events_set_keeper(events, &keeper, ws);
+	events_set_keeper(events, &webhooks_keeper, ws);
 	return ws;
 }
 
@@ -536,29 +461,40 @@ is_busy(const struct webhooks *ws)
 }
 
 void
-webhooks_close(struct webhooks **wsp, unsigned deadline_ms)
+webhooks_stop(struct webhooks *ws, unsigned deadline_ms)
 {
-	struct webhooks *ws = *wsp;
 	int64_t until = clock_mono_us() + deadline_ms * INT64_C(1000);
 
-	if (!ws)
-		return;
-	*wsp = NULL;
 	ws->closing = true;
 	events_set_keeper(ws->events, NULL, NULL);
-	loop_timer_free(&ws->poll);
-	loop_timer_free(&ws->retry_load);
+	loop_timer_stop(ws->poll);
+	loop_timer_stop(ws->retry_load);
 	list_for_each (&ws->list, it)
 		webhook_go(LIST_ENTRY(it, struct webhook, link));
 	while (is_busy(ws) && pg_is_up(ws->pg) && clock_mono_us() < until)
 		loop_run_once(ws->store->loop, 20);
+}
+
+void
+webhooks_free(struct webhooks **wsp)
+{
+	struct webhooks *ws = *wsp;
+
+	if (!ws)
+		return;
+	*wsp = NULL;
+	if (!ws->closing)
+		webhooks_stop(ws, 0);
 	fetch_close(&ws->fetch); /* what still runs is sent again by the next daemon */
 	pg_close(&ws->pg);	 /* answers all that was asked */
-	while (!list_is_empty(&ws->list))
-		hook_free(LIST_ENTRY(ws->list.next, struct webhook, link));
 	list_for_each (&ws->loads, it)
 		LIST_ENTRY(it, struct load, link)->later = false;
 	load_finish(ws);
+	while (!list_is_empty(&ws->list))
+		hook_free(LIST_ENTRY(ws->list.next, struct webhook, link));
+	loop_timer_free(&ws->poll);
+	loop_timer_free(&ws->retry_load);
+	webhooks_keeps_free(ws);
 	mem_free(ws->version);
 	mem_free(ws);
 }

@@ -20,11 +20,14 @@ struct webhooks;
  */
 struct webhooks *webhooks_new(
 	struct store *, struct pg *, struct events *, const struct webhooks_settings *);
-/* Lets requests under way end for at most deadline_ms, running the loop; then frees. */
-void webhooks_close(struct webhooks **, unsigned deadline_ms);
+/* Keeps and begins nothing more; lets requests under way end for at most deadline_ms,
+ * running the loop. */
+void webhooks_stop(struct webhooks *, unsigned deadline_ms);
+/* Answers all that was asked, and the requests still under way. NULL-safe. */
+void webhooks_free(struct webhooks **);
 
-/* Reads who wants to be told; done(arg) when that is known, however long the database
- * takes, or by webhooks_close. Nothing is kept before. */
+/* Reads who wants to be told; done(arg) (may be NULL) when that is known, however long the
+ * database takes, or by webhooks_free. Until it was read once, every stamp is kept. */
 void webhooks_load(struct webhooks *, void (*done)(void *arg), void *arg);
 /* Only one daemon may send: it takes over what another one had claimed. */
 void webhooks_begin(struct webhooks *);

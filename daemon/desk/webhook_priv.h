@@ -1,6 +1,7 @@
 /* webhook_priv.h - what the files of webhook share; nobody else includes it.
  *
- *	webhook.c         who they are, kept in step with the database; the keeper; polling
+ *	webhook.c         who they are, kept in step with the database; polling
+ *	webhook_keep.c    which events are kept; those that no transaction writes
  *	webhook_send.c    claiming keys, sending their deliveries, reporting
  *	webhook_api.c     made, changed, deleted, tried out
  *	webhook_log.c     deliveries listed and replayed
@@ -70,21 +71,29 @@ struct webhooks {
 	struct fetch *fetch;
 	struct list list; /* of struct webhook */
 	struct loop_timer *poll, *retry_load;
-	char *version; /* of the rows last read */
+	char *version; /* of the rows last read; NULL: never yet */
 	bool loading, load_again, begun, closing;
 	bool polling, maintaining;
 	unsigned asking; /* statements whose answers come here */
 	int64_t next_stats_us, next_maintain_us, next_version_us; /* monotonic */
 	struct list loads;					  /* of struct load */
 	struct webhooks_stats stats;
-	struct log_once report_log;
+	struct log_once report_log, keep_log;
+	struct list keeps;	     /* of struct keeping, webhook_keep.c */
+	unsigned n_keeps, n_keeping; /* all; those asked for, the first */
 };
 
 /* webhook.c */
 struct webhook *webhook_find(struct webhooks *, int tenant_id, const struct uuid *id);
 void webhook_run_free(struct webhook_run *);
+/* A key is due in ms: not to be found by the poll of each second only. */
+void webhooks_poll_within(struct webhooks *, int64_t ms);
 /* What a request to the webhook may reach: FETCH_TO_*. */
 unsigned webhook_reach(const struct webhooks *);
+/* webhook_keep.c */
+extern const struct events_keeper webhooks_keeper;
+void webhooks_keeps_pump(struct webhooks *);
+void webhooks_keeps_free(struct webhooks *);
 /* There may be something new to send for the tenant's webhooks that want type (NULL =
  * any). */
 void webhooks_kick(struct webhooks *, const struct tenant *, const char *type);

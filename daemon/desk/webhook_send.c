@@ -359,12 +359,27 @@ webhook_go(struct webhook *w)
 
 /* ---- Reporting ---------------------------------------------------------------------- */
 
+/* When the first of the keys given back is due again, in ms. */
+static int64_t
+soonest(const struct list *runs)
+{
+	int64_t ms = INT64_MAX;
+
+	list_for_each (runs, it) {
+		const struct webhook_run *r = LIST_ENTRY(it, struct webhook_run, link);
+		if (r->delay_ms < ms)
+			ms = r->delay_ms;
+	}
+	return ms;
+}
+
 static void
 on_reported(void *arg, const struct pg_answer *a)
 {
 	struct webhook *w = arg;
 	struct webhooks *ws = w->all;
 	unsigned long quiet;
+	int64_t delay_ms = soonest(&w->reporting);
 
 	ws->asking--;
 	list_for_each_safe (&w->reporting, it) {
@@ -377,6 +392,7 @@ on_reported(void *arg, const struct pg_answer *a)
 		list_append(&w->finished, it);
 	}
 	if (a->status == PG_OK) {
+		webhooks_poll_within(ws, delay_ms);
 		w->due = w->again = true; /* of these keys more may wait */
 		webhook_go(w);
 	} else if (!ws->closing && log_once_due(&ws->report_log, 60, &quiet)) {
