@@ -30,6 +30,15 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_apikey_revoke,
 	&cmd_audit,
 
+	&cmd_webhook_add,
+	&cmd_webhook_list,
+	&cmd_webhook_show,
+	&cmd_webhook_set,
+	&cmd_webhook_remove,
+	&cmd_webhook_test,
+	&cmd_webhook_deliveries,
+	&cmd_webhook_replay,
+
 	&cmd_db_migrate,
 	&cmd_db_status,
 	&cmd_db_check,

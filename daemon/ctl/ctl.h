@@ -134,6 +134,9 @@ extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_r
 extern const struct ctl_command cmd_db_migrate, cmd_db_check, cmd_db_status,
 	cmd_channel_check, cmd_channel_resync, cmd_channel_gaps, cmd_spool_status,
 	cmd_quarantine_list, cmd_quarantine_retry;
+extern const struct ctl_command cmd_webhook_add, cmd_webhook_list, cmd_webhook_show,
+	cmd_webhook_set, cmd_webhook_remove, cmd_webhook_test, cmd_webhook_deliveries,
+	cmd_webhook_replay;
 extern const struct ctl_command cmd_completion, cmd_manual;
 
 #endif

@@ -133,7 +133,9 @@ COMMANDS = ["status", "channels", "calls", "pops", "contact find", "contact show
             "agent show", "agent add", "agent set", "agent token", "agent tokens",
             "agent revoke", "apikey create", "apikey list", "apikey revoke", "audit",
             "db migrate", "db status", "channel resync", "spool status",
-            "quarantine list", "quarantine retry"]
+            "quarantine list", "quarantine retry", "webhook add", "webhook list",
+            "webhook show", "webhook set", "webhook remove", "webhook test",
+            "webhook deliveries", "webhook replay"]
 
 
 def test_the_overview_and_every_page_of_help():
@@ -297,6 +299,7 @@ def test_what_is_not_found_is_4(run):
                  ["timeline", "0999999999"], ["timeline", NOBODY],
                  ["interaction", "show", NOBODY], ["agent", "show", "9"],
                  ["apikey", "revoke", NOBODY], ["agent", "revoke", "1", NOBODY],
+                 ["webhook", "show", NOBODY], ["webhook", "test", NOBODY],
                  ["channels", "nope"], ["channel", "resync", "nope"]):
         run(*args, code=4)
 

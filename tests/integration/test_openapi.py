@@ -125,3 +125,31 @@ def test_every_pop_is_as_described(pbx, subscriber):
     for pop in pops:
         told = {k: v for k, v in pop.items() if k != "_bytes"}  # the ear's own note
         jsonschema.validate(told, schema, cls=jsonschema.Draft202012Validator)
+
+
+def test_webhooks_are_as_described(pbx, agrees, eventually):
+    daemon, _ = pbx
+    hook = agrees("POST", "/v1/webhooks", body={"url": "https://a.invalid/", "events": ["*"]})
+    one, described = f"/v1/webhooks/{hook['id']}", "/v1/webhooks/{id}"
+    daemon.api().contact("A")
+    eventually(lambda: daemon.api().ok(f"{one}/deliveries")["items"][0]["error"], 20)
+    delivery = agrees("GET", f"{one}/deliveries?state=waiting",
+                      described + "/deliveries")["items"][0]
+    agrees("GET", f"{one}/deliveries/{delivery['id']}", described + "/deliveries/{delivery}")
+    agrees("POST", f"{one}/deliveries/{delivery['id']}/replay",
+           described + "/deliveries/{delivery}/replay")
+    agrees("POST", f"{one}/replay", described + "/replay", {"from": "2026-01-01T00:00:00Z"})
+    agrees("POST", f"{one}/test", described + "/test")
+    agrees("PATCH", one, described, {"secret": None, "description": "d"})
+    agrees("GET", one, described)
+    agrees("GET", "/v1/webhooks")
+    agrees("GET", "/v1/webhooks/dead-letters")
+    for method, path, route, body in (
+            ("POST", "/v1/webhooks", None, {"url": "http://a.example/"}),
+            ("PATCH", one, described, {"state": "ok"}),
+            ("GET", f"{one}/deliveries?state=lost", described + "/deliveries", None),
+            ("GET", f"{one}/deliveries/{hook['id']}", described + "/deliveries/{delivery}",
+             None)):
+        assert agrees(method, path, route, body)["status"] >= 400
+    agrees("DELETE", one, described)
+    agrees("DELETE", one, described)

@@ -350,6 +350,39 @@ def test_a_failing_webhook_is_probed_and_comes_back(start, make_receiver, eventu
     assert show(daemon, hook)["failing_since"] is None
 
 
+def test_interactctl(start, make_receiver, eventually):
+    receiver = make_receiver(lambda d: 500)
+    daemon = start(give_up_s="1s")
+
+    def run(*args, code=0):
+        done = daemon.ctl("webhook", *args)
+        assert done.returncode == code, (args, done)
+        return done.stdout
+    secret = run("add", receiver.url, "--event", "contact.*", "--description", "CRM").strip()
+    hook = daemon.api().ok("/v1/webhooks")["items"][0]
+    assert hook["events"] == ["contact.*"] and hook["description"] == "CRM"
+    assert receiver.url in run("list") and "contact.*" in run("show", hook["id"])
+    assert "answered 500" in run("test", hook["id"], code=1)
+    daemon.api().contact("A")
+    eventually(lambda: "dead" in run("deliveries"))
+    delivery = run("deliveries", hook["id"], "--state", "dead").splitlines()[1].split()[0]
+    receiver.answer = lambda d: 200
+    assert "1 wait again" in run("replay", hook["id"], delivery)
+    eventually(lambda: receiver.deliveries(ok=True))
+    d = receiver.deliveries(ok=True)[0]
+    assert d.id == delivery and verify(secret, d.headers["Interactd-Signature"], d.body)
+    eventually(lambda: "delivered" in run("deliveries", hook["id"]))
+    assert "1 wait again" in run("replay", hook["id"], "--from", "2026-01-01T00:00:00Z",
+                                 "--state", "delivered")
+    assert run("set", hook["id"], "--new-secret").startswith("whsec_")
+    run("set", hook["id"], "--disable")
+    assert "disabled" in run("list")
+    run("set", hook["id"], code=2)
+    run("replay", hook["id"], code=2)
+    assert "Removed" in run("remove", hook["id"])
+    assert "No webhooks" in run("list")
+
+
 # ---- secrets, and what may be asked for
 
 
