@@ -1,7 +1,8 @@
 /* agent_state.c - /v1/agents/{id}/state: what an agent does now, and saying so.
  *
  * Answered from memory: it works while the database is away. An agent's own token may
- * say it before anybody else has heard of that agent (a softphone that starts first). */
+ * say it before anybody else has heard of that agent (a softphone that starts first), and
+ * after a restart a learnt agent is known before the phone system has told of it again. */
 #include <api/reply.h>
 #include <api/routes.h>
 
@@ -19,6 +20,7 @@ agent_is_known(struct http_request *r, struct app *app, const char *id)
 {
 	const struct caller *caller = caller_of(r);
 	return agents_exists(app->agents, caller->tenant->name, id) ||
+	       agent_states_knows(app->states, caller->tenant, id) ||
 	       str_eq(caller->agent, id);
 }
 

@@ -66,6 +66,13 @@ record_free(struct agent_record *r)
 	mem_free(r);
 }
 
+bool
+agent_states_knows(
+	const struct agent_states *as, const struct tenant *t, const char *id)
+{
+	return agent_record_find(as, t->name, id) != NULL;
+}
+
 /* ---- JSON ---- */
 
 static void

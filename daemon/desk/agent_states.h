@@ -51,6 +51,9 @@ void agent_states_set(struct agent_states *, const struct tenant *, const char *
  * phone, phone_why. Any id: one that nothing is known of is offline. */
 void agent_states_put(struct agent_states *, const struct tenant *, const char *id,
 	struct json_out *);
+/* Something was said of them, now or before a restart. */
+bool
+agent_states_knows(const struct agent_states *, const struct tenant *, const char *id);
 /* A web session of the agent began (1) or ended (-1). */
 void agent_states_session(
 	struct agent_states *, const struct tenant *, const char *id, int change);

@@ -200,6 +200,17 @@ def test_our_restart_keeps_what_was_said(desk, becomes, eventually):
     becomes(daemon, state="offline", reason="home", phone="ok")
 
 
+def test_who_was_learnt_before_a_restart_is_known_after_it(desk, becomes):
+    daemon, fake = desk
+    say(daemon, "paused", reason="lunch")
+    becomes(daemon, phone="ok")
+    fake.mute = True
+    daemon.stop()
+    daemon.start()
+    got = state_of(daemon)
+    assert got["state"] == "paused" and got["reason"] == "lunch" and got["phone"] == "none"
+
+
 def test_what_was_done_there_while_we_were_away_is_taken(desk, becomes):
     daemon, fake = desk
     say(daemon, "paused", reason="lunch")
