@@ -52,9 +52,11 @@ BENCH := $(patsubst %.c,$B/%,$(wildcard tests/bench/*.c))
 
 all: $B/interactd $B/interactctl
 
-# The migrations, the statements and the OpenAPI document travel inside the binary.
+# The migrations, the statements, the OpenAPI document and the files for browsers travel
+# inside the binary.
 EMBED := $(sort $(wildcard conf/sql/*.sql) $(wildcard daemon/*/*.sql) \
-	$(wildcard daemon/api/openapi.json) $(wildcard daemon/desk/*.lua))
+	$(wildcard daemon/api/openapi.json) $(wildcard daemon/desk/*.lua) \
+	$(wildcard daemon/web/*.* daemon/web/*/*.*))
 build/embedded.c: $(EMBED) tests/lib/embed.py
 	@mkdir -p $(@D)
 	python3 tests/lib/embed.py $(EMBED) >$@.new && mv $@.new $@

@@ -5,6 +5,7 @@
 #include <api/import.h>
 #include <api/metrics.h>
 #include <api/routes.h>
+#include <api/web.h>
 
 #include <clock.h>
 #include <log.h>
@@ -150,6 +151,7 @@ api_new(struct app *app)
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
+	web_register(app->http);
 	http_set_before(app->http, before, api);
 	http_set_after(app->http, after, api);
 	return api;

@@ -1,7 +1,7 @@
 /* embedded.h - files that travel inside the binary: migrations, statements, scripts.
  *
  * The Makefile makes the array from conf/sql, daemon/X/X.sql, daemon/api/openapi.json
- * and daemon/desk/X.lua; names are paths from the top of the source tree. */
+ * daemon/desk/X.lua and daemon/web; names are paths from the top of the source tree. */
 #ifndef INTERACTD_BASE_EMBEDDED_H
 #define INTERACTD_BASE_EMBEDDED_H
 
