@@ -105,7 +105,7 @@ $(TRACES): tests/data/asterisk-traces.tar.xz
 unit: $(UNIT) $(TRACES)
 	@tests/lib/with-servers tests/lib/run-unit $(UNIT)
 integration: all $(TRACES)
-	INTERACTD_BUILD=$B $(PYTEST) -n $(WORKERS) -m "not asterisk"
+	INTERACTD_BUILD=$B $(PYTEST) -n $(WORKERS) -m "not asterisk and not browser"
 check: deps-check
 	@$(MAKE) --no-print-directory unit integration
 check-asterisk: deps-check
@@ -114,6 +114,12 @@ check-asterisk: deps-check
 # Fifty calls at once while everything dies, one by one and at random.
 chaos: all $(TRACES)
 	CHAOS_ALL=1 CHAOS_SECONDS=$${CHAOS_SECONDS:-600} INTERACTD_BUILD=$B $(PYTEST)/test_chaos.py -s
+# Pages in Debian's chromium, driven by playwright-core from npm
+# (node and npm are installed if there are none).
+check-browser: deps-check
+	@tests/browser/install build/browser
+	@$(MAKE) --no-print-directory all $(TRACES)
+	INTERACTD_BUILD=$B $(PYTEST) -n 2 -m browser
 san:
 	@$(MAKE) --no-print-directory V=$@ unit integration
 cov:
@@ -192,8 +198,8 @@ check-deb: deb
 
 clean:
 	rm -rf build
-.PHONY: all unit integration check check-asterisk check-deb chaos san cov fuzz fuzz-bins bench \
-	bench-quick lint demo deps deps-check install deb clean
+.PHONY: all unit integration check check-asterisk check-browser check-deb chaos san cov \
+	fuzz fuzz-bins bench bench-quick lint demo deps deps-check install deb clean
 .SECONDARY:
 .DELETE_ON_ERROR:
 -include $(OBJ:.o=.d) $B/daemon/main.d $B/daemon/ctl/main.d $(UNIT:=.d) $(FUZZ:=.d) \

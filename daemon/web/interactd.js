@@ -82,7 +82,7 @@
  */
 
 const RETRY_MIN_MS = 250;
-const RETRY_MAX_MS = 15000;
+const RETRY_MAX_MS = 4000;
 const OPEN_TIMEOUT_MS = 10000;
 /** After so many WebSockets that never opened, Server-Sent Events are tried in turn. */
 const WEBSOCKET_TRIES = 2;
@@ -274,10 +274,9 @@ export class Agent {
     this._tell("connection", next, why);
   }
 
-  /** @param {any} object */
-  _setState(object) {
-    const next = object?.state;
-    if (!next || JSON.stringify(next) === JSON.stringify(this.state)) return;
+  /** @param {AgentState} next */
+  _setState(next) {
+    if (!next?.state || JSON.stringify(next) === JSON.stringify(this.state)) return;
     this.state = next;
     this._tell("state", next);
   }

@@ -28,6 +28,7 @@ counter = itertools.count(1)
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "asterisk: needs a real Asterisk and sipp")
+    config.addinivalue_line("markers", "browser: needs chromium and playwright-core")
     # Ended from outside (timeout, CI), the fixtures still stop what they started.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
