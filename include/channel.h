@@ -445,7 +445,7 @@ void channel_member_event(struct channel *, const struct member_event *);
 
 /* ---- Past calls, from the phone system's own records --------------------------------- */
 
-typedef void channel_event_fn(void *arg, const struct call_event *);
+typedef void call_event_fn(void *arg, const struct call_event *);
 
 /* One format of records (CDR, CEL, …), in a CSV file or a table of a database. Pure
  * functions: they are called on a thread of their own. `values` has one text per entry of
@@ -463,7 +463,7 @@ struct channel_history {
 	 * time, then let go. */
 	void *(*begin)(void);
 	bool (*add)(void *state, const char *const *values);
-	void (*emit)(void *state, channel_event_fn *fn, void *arg);
+	void (*emit)(void *state, call_event_fn *fn, void *arg);
 	void (*end)(void *state);
 };
 

@@ -153,7 +153,6 @@ cdr_near(const char *const *v, int64_t *us_r)
 	return history_near(*v[END] ? v[END] : v[START], v[UID], us_r);
 }
 
-/* A channel's name may come again after a restart of Asterisk: linked ids do not. */
 static struct cdr_party *
 party_of(struct cdr *c, const char *name, const struct cdr_record *r)
 {
@@ -166,7 +165,8 @@ party_of(struct cdr *c, const char *name, const struct cdr_record *r)
 	}
 	p = xcalloc(1, sizeof(*p));
 	p->key = key;
-	p->uid = xstrdup(name);
+	/* names come again after a restart of Asterisk, linked ids do not */
+	p->uid = xasprintf("%s:%s", r->linked, name);
 	p->local = str_starts(name, "Local/");
 	history_endpoint(p->endpoint, sizeof(p->endpoint), name);
 	list_append(&c->all, &p->link);
@@ -417,7 +417,7 @@ plan(struct cdr *c)
 
 struct telling {
 	struct cdr *cdr;
-	channel_event_fn *fn;
+	call_event_fn *fn;
 	void *arg;
 	const struct cdr_step *step;
 };
@@ -608,7 +608,7 @@ on_hangup(const struct telling *t)
 }
 
 static void
-cdr_emit(void *state, channel_event_fn *fn, void *arg)
+cdr_emit(void *state, call_event_fn *fn, void *arg)
 {
 	struct cdr *c = state;
 	struct telling t = {c, fn, arg, NULL};

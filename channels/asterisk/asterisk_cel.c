@@ -128,7 +128,7 @@ struct cel {
 	struct map names; /* the first name of a Local half -> the same */
 	struct list all;
 	struct list apps; /* running, latest last */
-	channel_event_fn *fn;
+	call_event_fn *fn;
 	void *arg;
 	const struct cel_row *row; /* being told */
 };
@@ -705,7 +705,7 @@ tell_row(struct cel *c)
 }
 
 static void
-cel_emit(void *state, channel_event_fn *fn, void *arg)
+cel_emit(void *state, call_event_fn *fn, void *arg)
 {
 	struct cel *c = state;
 

@@ -9,6 +9,7 @@
 #include <calls/gap.h>
 
 #include <clock.h>
+#include <io/loop.h>
 #include <json.h>
 #include <list.h>
 #include <log.h>
@@ -22,6 +23,7 @@
 
 #define JOBS_MAX     256
 #define HEARD_US     30000000
+#define CLOSE_US     500000
 #define RETRY_MS     200
 #define RETRY_MAX_MS 10000
 
@@ -568,10 +570,14 @@ void
 gaps_free(struct gaps **gsp)
 {
 	struct gaps *gs = *gsp;
+	int64_t until = clock_mono_us() + CLOSE_US;
 
-	*gsp = NULL;
 	if (!gs)
 		return;
+	/* The next daemon wants to know until when it was heard. */
+	while (gs->under_way && clock_mono_us() < until)
+		loop_run_once(gs->opts.store->loop, 20);
+	*gsp = NULL;
 	gs->closed = true;
 	loop_timer_free(&gs->retry);
 	if (gs->n_jobs)

@@ -53,7 +53,7 @@ struct gaps_opts {
 };
 
 struct gaps *gaps_new(const struct gaps_opts *);
-/* What waits to be written is lost, but for what is under way. */
+/* Waits a moment, running the loop, for what is under way; the rest is lost. */
 void gaps_free(struct gaps **);
 
 /* The phone system was heard until then; written at most every 30 s, or at once if it is

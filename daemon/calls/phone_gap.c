@@ -133,7 +133,8 @@ recorded(void *arg, const struct gap_period *gap)
 {
 	struct phone *ph = arg;
 
-	history_fill(ph->history, gap);
+	if (ph->history) /* else we are closing: the next daemon fills it */
+		history_fill(ph->history, gap);
 }
 
 /* ---- Life ---------------------------------------------------------------------------- */
@@ -177,5 +178,6 @@ phone_gap_close(struct phone *ph)
 	history_free(&ph->history);
 	if (ph->hearing)
 		gaps_heard(ph->gaps, phone_now(ph), true);
+	ph->hearing = false;
 	gaps_free(&ph->gaps);
 }

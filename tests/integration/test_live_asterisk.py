@@ -236,3 +236,31 @@ def test_one_state_here_and_in_its_queues(drive, daemon, database, eventually):
     # Taken back at the phone system, it is over here too.
     sandbox.cli("queue unpause member PJSIP/1001")
     becomes(state="available", source="phone", phone="ok")
+
+
+@pytest.mark.parametrize("name, kind", [("cel-custom", "cel"), ("cdr-csv", "cdr")])
+def test_calls_while_the_daemon_was_stopped_are_filled_in(
+        drive, make_daemon, database, subscriber, eventually, name, kind):
+    """From the file that this Asterisk itself writes."""
+    sandbox = drive.sandbox
+    sandbox.quiet()
+    keys = asterisk_channel(type("Live", (), {"address": f"127.0.0.1:{sandbox.AMI}"}),
+                            username="ctl", secret="ctlpass", history_format=kind,
+                            history=f"{sandbox.ROOT}/log/{name}/Master.csv")
+    daemon = make_daemon(**{"tenant default": {"region": "TW"}, "channel pbx-main": keys})
+    daemon.start()
+    daemon.wait_channels()
+    eventually(lambda: daemon.status()["channels"][0]["phone"]["compared_at"])
+    daemon.stop()
+    assert not database.interactions()
+    call = drive.run("queue-answered")["calls"][0]
+    daemon.start()
+    gap = subscriber.wait_event("channel.gap_filled", timeout=20 * SLOW)["object"]
+    assert gap["cause"] == "daemon_down" and gap["history"]["written"] == 1
+    got, = interactions(daemon, database)
+    assert got["source"] == kind and got["gap"] and got["disposition"] == "answered"
+    assert got["remote"]["value"] == "+886912345678" and got["contact"]
+    assert got["agent"] == call["answered_by"] and got["queue"] == call["queue"]
+    if kind == "cel":
+        assert abs(got["talk_ms"] - call["talk_s"] * 1000) < 1000
+    assert not subscriber.all_pops() and not subscriber.events(type="interaction.ended")

@@ -44,7 +44,7 @@ def agrees(pbx):
     return ask
 
 
-def test_answers_are_as_described(pbx, agrees, subscriber):
+def test_answers_are_as_described(pbx, agrees, subscriber, eventually):
     daemon, fake = pbx
     contact = agrees("POST", "/v1/contacts", body={
         "name": "示例客户", "roles": ["customer"], "vip": True, "attributes": {"a": [1]},
@@ -87,7 +87,10 @@ def test_answers_are_as_described(pbx, agrees, subscriber):
     agrees("GET", "/v1/agents/1002", "/v1/agents/{id}")
     agrees("POST", "/v1/quarantine/retry")
     agrees("POST", "/v1/calls", body={"agent": "1001", "to": PHONE})
-    agrees("POST", "/v1/channels/pbx-main/resync", "/v1/channels/{name}/resync")
+    agrees("POST", "/v1/channels/pbx-main/resync?wait=true", "/v1/channels/{name}/resync")
+    fake.drop_clients()
+    eventually(lambda: agrees("GET", "/v1/channels/pbx-main/gaps",
+                              "/v1/channels/{name}/gaps")["items"])
     agrees("DELETE", f"/v1/agents/1001/tokens/{token['id']}",
            "/v1/agents/{id}/tokens/{token}")
     agrees("DELETE", f"/v1/api-keys/{key['id']}", "/v1/api-keys/{id}")
