@@ -202,6 +202,7 @@ route_status(struct http_request *r, void *arg)
 		&j, "uptime_s", (clock_mono_us() - app->started_mono_us) / 1000000);
 	put_postgresql(&j, app);
 	put_redis(&j, app);
+	health_put(app->health, &j);
 	json_put_array(&j, "channels");
 	channel_core_each(app->channels, put_channel, &j);
 	json_put_array_end(&j);

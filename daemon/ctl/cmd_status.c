@@ -140,6 +140,26 @@ show_channel_table(const struct ctl *ctl, const json_t *o)
 		"No channels are configured: see [channel NAME] in interactd.conf.");
 }
 
+/* What to do is said once, under what is wrong. */
+static void
+show_failing(const struct ctl *ctl, const json_t *o)
+{
+	const json_t *list = value_at(o, "failing");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *it = json_array_get(list, i);
+		struct buf b = BUF_INIT;
+		label(ctl, i ? "" : "failing");
+		print_safe(&b, value_text(it, "what"));
+		buf_adds(&b, ": ");
+		print_safe(&b, value_text(it, "why"));
+		buf_adds(&b, " -> ");
+		print_safe(&b, value_text(it, "do"));
+		printf("%s%s%s\n", print_color(ctl, COLOR_BAD), buf_str(&b),
+			print_color(ctl, COLOR_NONE));
+		buf_fini(&b);
+	}
+}
+
 static int
 show_status(const struct ctl *ctl, const json_t *o)
 {
@@ -149,6 +169,7 @@ show_status(const struct ctl *ctl, const json_t *o)
 	show_pops(ctl, o);
 	show_backlog(ctl, o);
 	show_instances(ctl, o);
+	show_failing(ctl, o);
 	putchar('\n');
 	show_channel_table(ctl, o);
 	return CTL_OK;

@@ -103,6 +103,7 @@ def test_phones_are_heard_before_postgresql_is_there(
     daemon = begin_without(make_daemon, asterisk)
     assert daemon.status()["state"] == "starting"
     assert "start PostgreSQL" in wait_failing(daemon, "postgresql")["do"]
+    assert "start PostgreSQL" in daemon.ctl("status").stdout
     ended = call(asterisk, "0911000001").whole("1001", subscriber)
     assert ended["degraded"] and ended["contact"] is None
     live = call(asterisk, "0911000002").ring("1001")

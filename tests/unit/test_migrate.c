@@ -239,6 +239,32 @@ test_a_dead_holder_is_followed_at_once(void)
 	close(fds[1]);
 }
 
+/* After an outage its holder may be alive, and had no way to renew: it is waited for, and
+ * what it gave back is not. */
+static void
+test_a_patient_lease_waits_for_the_holder(void)
+{
+	static const struct lease_callbacks callbacks = {on_taken, on_lost};
+	struct held h = {0};
+	store_env_exec(&env,
+		"INSERT INTO lease (tenant_id, name, holder, renewed_at) "
+		"VALUES (0, 'slow', 'elsewhere', now() - interval '1 hour')");
+	struct lease *l =
+		lease_open(env.loop, env.store.writes, 0, "slow", &callbacks, &h);
+	lease_be_patient(l, 1500);
+	int64_t began = clock_mono_us();
+	CHECK(store_env_wait(&env, &h.taken, 1));
+	CHECK(clock_mono_us() - began >= 1500000);
+	lease_close(&l);
+	h.taken = 0;
+	store_env_exec(&env, "UPDATE lease SET holder = 'elsewhere', renewed_at = "
+			     "'-infinity' WHERE name = 'slow'");
+	l = lease_open(env.loop, env.store.writes, 0, "slow", &callbacks, &h);
+	lease_be_patient(l, 60000);
+	CHECK(store_env_wait(&env, &h.taken, 1));
+	lease_close(&l);
+}
+
 static void
 test_a_lease_closed_while_it_asks(void)
 {
@@ -267,6 +293,7 @@ main(void)
 	TEST(test_the_audit_can_only_be_added_to);
 	TEST(test_a_lease_is_taken_kept_and_yielded_to_a_higher_fence);
 	TEST(test_a_dead_holder_is_followed_at_once);
+	TEST(test_a_patient_lease_waits_for_the_holder);
 	TEST(test_a_lease_closed_while_it_asks);
 	TEST(test_a_failing_one_leaves_nothing);
 	store_env_stop(&env);
