@@ -19,6 +19,7 @@
 #include <histogram.h>
 #include <io/redis.h>
 #include <people/address.h>
+#include <people/lookup.h>
 #include <people/store.h>
 #include <timeline/card.h>
 
@@ -29,6 +30,8 @@ struct pops_opts {
 	unsigned pop_timeout_ms; /* [daemon] pop_timeout_ms */
 	unsigned wrapup_ms;	 /* [daemon] wrapup_s; 0 = off */
 	unsigned stream_max;	 /* pops kept in an agent's stream, 0 = 1000 */
+	/* Asked about numbers that no named contact has; NULL: nobody is. */
+	struct lookups *lookups;
 };
 
 struct pops *pops_new(struct store *, struct redis *, const struct pops_opts *);

@@ -63,6 +63,20 @@ put_remote(struct json_out *j, const struct subject *s)
 	json_put_object_end(j);
 }
 
+/* What the company's own system says, while the database cannot say whose it is. */
+static void
+put_found(struct json_out *j, const json_t *person)
+{
+	json_t *o = json_copy(json_object_get(person, "set"));
+	const json_t *external = json_object_get(person, "external");
+	if (external)
+		json_object_set(o, "external", (json_t *)(uintptr_t)external);
+	char *text = json_dumps(o, COMPACT);
+	json_put_raw(j, "lookup", text ? text : "null");
+	free(text);
+	json_decref(o);
+}
+
 static void
 render(struct buf *out, const struct pop *p, const struct parts *parts)
 {
@@ -92,6 +106,8 @@ render(struct buf *out, const struct pop *p, const struct parts *parts)
 	json_put_raw(&j, "candidates", parts->candidates);
 	json_put_raw(&j, "recent", parts->recent);
 	json_put_bool(&j, "degraded", subject_is_degraded(s));
+	if (s->person && !s->card)
+		put_found(&j, s->person);
 	json_put_object_end(&j);
 }
 
@@ -166,7 +182,9 @@ get_parts(const struct subject *s)
 {
 	struct parts parts = {s->variables, "null", "[]", "[]"};
 	if (s->card) {
-		parts.contact = s->unnamed ? s->unnamed : s->card->contact_json;
+		parts.contact = s->named     ? s->named
+				: s->unnamed ? s->unnamed
+					     : s->card->contact_json;
 		parts.candidates = s->card->candidates_json;
 		parts.recent = s->card->recent_json;
 	}

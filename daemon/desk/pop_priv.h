@@ -5,6 +5,7 @@
  *
  *	pop.c          pops: opening, changing, closing, wrap-up
  *	pop_subject.c  subjects and their cards
+ *	pop_lookup.c   what the company's own system says of a stranger
  *	pop_json.c     the object
  *	pop_issue.c    what is sent to Redis, in which order, and again
  *	pop_adopt.c    after a restart; the pops open now
@@ -113,6 +114,14 @@ struct subject {
 	struct card_query *query;
 	int64_t asked_us; /* monotonic: when query began */
 	struct loop_timer *deadline, *retry;
+	/* pop_lookup.c */
+	struct lookup_ask *lookup;
+	bool looked_up;			 /* answered, or failed: not asked again */
+	bool waits_for_lookup;		 /* pops do, till the deadline */
+	json_t *person;			 /* what was found */
+	struct subject_storing *storing; /* it is being written */
+	bool stored;
+	char *named; /* the contact, with what was found: shown instead of the card's */
 	unsigned attempts;
 	struct list shown_pops; /* of struct pop, closing ones too */
 };
@@ -174,6 +183,20 @@ bool subject_is_degraded(const struct subject *);
 void
 subject_fetch(struct subject *); /* asks for the card, if it is wanted and not here */
 void subject_free(struct subject **);
+
+/* ---- pop_lookup.c ---- */
+
+/* Asks about the address, if it is to be and has not been. True: pops should wait. */
+bool subject_look_up(struct subject *);
+/* The card is a new one: what was found is put over it, if it names nobody. */
+void subject_show_found(struct subject *);
+void subject_forget_lookup(struct subject *);
+
+/* In pop_subject.c: the card has to be asked for again; pops may go, or show something
+ * else. */
+void subject_ask_again(struct subject *);
+void subject_release(struct subject *);
+void subject_touch(struct subject *);
 
 /* ---- pop_json.c ---- */
 

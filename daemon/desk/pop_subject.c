@@ -76,7 +76,7 @@ take_address(struct subject *s, const struct subject_info *in)
 bool
 subject_is_ready(const struct subject *s)
 {
-	return s->card || s->late || !s->wants_card;
+	return (s->card && !s->waits_for_lookup) || s->late || !s->wants_card;
 }
 
 bool
@@ -110,6 +110,10 @@ on_deadline(void *arg)
 {
 	struct subject *s = arg;
 	s->late = true;
+	s->waits_for_lookup = false;
+	/* The database may be long in coming; the other one may know. */
+	if (!s->card)
+		subject_look_up(s);
 	release_pops(s);
 }
 
@@ -165,6 +169,28 @@ pops_ask_again(struct pops *ps)
 	}
 }
 
+void
+subject_ask_again(struct subject *s)
+{
+	ask_card(s);
+}
+
+void
+subject_release(struct subject *s)
+{
+	if (s->deadline)
+		loop_timer_stop(s->deadline);
+	release_pops(s);
+}
+
+void
+subject_touch(struct subject *s)
+{
+	if (s->deadline)
+		loop_timer_stop(s->deadline);
+	touch_pops(s, clock_wall_us());
+}
+
 static void
 on_retry(void *arg)
 {
@@ -185,6 +211,7 @@ drop_card(struct subject *s)
 {
 	card_cancel(&s->query);
 	card_free(&s->card);
+	subject_forget_lookup(s);
 	xfree(&s->unnamed);
 	s->shown = (struct uuid){{0}};
 	s->late = false;
@@ -222,7 +249,15 @@ take_card(struct subject *s, struct card *card)
 					     s->tenant->tenant, &s->address, s->at_us);
 		s->unnamed = card_unnamed_json(&s->shown, &s->address, s->trust);
 	}
+	subject_show_found(s);
 	return !same || !uuid_eq(&before, &s->shown);
+}
+
+/* Nobody in particular, or somebody without a name. */
+static bool
+is_stranger(const struct subject *s)
+{
+	return s->unnamed || (!uuid_is_nil(&s->card->contact) && !s->card->named);
 }
 
 static void
@@ -230,19 +265,23 @@ on_card(void *arg, enum card_status status, struct card *card)
 {
 	struct subject *s = arg;
 	s->query = NULL;
-	if (s->deadline)
-		loop_timer_stop(s->deadline);
 	if (status != CARD_READY) {
 		card_free(&card);
 		s->late = s->late || !s->card;
 		ask_again_later(s);
+		subject_look_up(s);
 		release_pops(s);
 		return;
 	}
 	bool was_told = s->told;
 	s->attempts = 0;
 	histogram_add(&s->pops->stats.cards, clock_mono_us() - s->asked_us);
-	if (take_card(s, card))
+	bool changed = take_card(s, card);
+	bool in_time = s->deadline && loop_timer_is_running(s->deadline);
+	s->waits_for_lookup = is_stranger(s) && subject_look_up(s) && in_time;
+	if (s->deadline && !s->waits_for_lookup)
+		loop_timer_stop(s->deadline);
+	if (changed)
 		touch_pops(s, clock_wall_us());
 	else
 		release_pops(s);

@@ -225,6 +225,7 @@ card_build(const struct pg_answer *a)
 	c->trust = (enum trust)pg_int(a, 0, first, COL_N);
 	if (rows_tagged(a, 'i')) {
 		c->contact = pg_uuid(a, 0, first, COL_ID);
+		c->named = pg_text(a, 0, first, COL_A) != NULL;
 		c->contact_json = contact_text(a, first);
 		c->candidates_json = xstrdup("[]");
 	} else {

@@ -11,6 +11,7 @@
 struct card {
 	struct uuid contact;   /* nil: nobody, or several (candidates) */
 	bool found;	       /* false: an address we had not seen; `contact` is nil */
+	bool named;	       /* `contact` has a name */
 	enum trust trust;      /* the identity's, if found */
 	char *contact_json;    /* object, or "null" */
 	char *candidates_json; /* array */
