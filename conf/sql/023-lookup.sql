@@ -443,13 +443,12 @@ declare
 begin
 	state := 'kept';
 	perform contact_import_lock(p_tenant, v_rows);
-	select array_agg(distinct contact_root(p_tenant, i.contact_id))
-		filter (where i.kind = p_kind and i.value = p_value),
-		array_agg(distinct contact_root(p_tenant, i.contact_id))
-		filter (where i.kind = 'external' and i.value = p_external)
-	into v_holders, v_owners
-	from identity i where i.tenant_id = p_tenant and ((i.kind = p_kind
-		and i.value = p_value) or (i.kind = 'external' and i.value = p_external));
+	v_holders := array(select distinct contact_root(p_tenant, i.contact_id)
+		from identity i where i.tenant_id = p_tenant and i.kind = p_kind
+		and i.value = p_value);
+	v_owners := array(select distinct contact_root(p_tenant, i.contact_id)
+		from identity i where i.tenant_id = p_tenant and i.kind = 'external'
+		and i.value = p_external);
 	if cardinality(v_holders) > 1 or cardinality(v_owners) > 1 then
 		return;
 	end if;
@@ -458,12 +457,12 @@ begin
 		and c.name is not null) then
 		return;
 	end if;
-	if contact is null and v_owners is null then
+	if contact is null and v_owners[1] is null then
 		contact := p_new;
 		insert into contact (tenant_id, id) values (p_tenant, contact)
 		on conflict do nothing;
 		state := 'created';
-	elsif contact is null or v_owners[1] <> contact then
+	elsif v_owners[1] is distinct from contact and v_owners[1] is not null then
 		-- Somebody we know, calling from a number we did not.
 		contact := v_owners[1];
 	end if;

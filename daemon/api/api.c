@@ -38,6 +38,7 @@ static const struct route routes[] = {
 	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
+	{"POST /v1/lookup", ROLE_ADMIN, false, route_lookup},
 	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
 	{"GET /v1/interactions/{}", ROLES_ALL, true, route_interaction_get},
 	{"GET /v1/calls", ROLES_ALL & ~ROLE_AGENT, false, route_calls},

@@ -199,6 +199,7 @@ open_desk(struct app *app)
 	struct pops_opts opts = {
 		.pop_timeout_ms = (unsigned)s->pop_timeout_ms,
 		.wrapup_ms = (unsigned)s->wrapup_ms,
+		.lookups = app->lookups,
 	};
 	app->events = events_new(app->loop, app->redis);
 	app->webhooks =
@@ -249,6 +250,7 @@ open_rooms(struct app *app, struct err *err)
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
 	app->writer = writer_new(&app->store, &writer);
 	open_redis(app);
+	app->lookups = app_lookups_new(app);
 	open_desk(app);
 	app->channels = channel_core_new(app->loop, &sink);
 	open_dialler(app);
@@ -326,6 +328,7 @@ close_rooms(struct app *app)
 	if (app->channels)
 		channel_core_free(&app->channels);
 	pops_free(&app->pops);
+	lookups_free(&app->lookups);
 	agent_tokens_free(&app->tokens);
 	agent_states_free(&app->states);
 	agents_free(&app->agents);
@@ -385,6 +388,7 @@ on_reload_signal(int signo, void *arg)
 	log_set_level((enum log_level)s->log_level);
 	pops_set_timeout(app->pops, (unsigned)s->pop_timeout_ms);
 	reload_http(app, next);
+	app_lookups_set(app, next);
 	if (!app->store.held)
 		agents_load(app->agents, NULL, NULL);
 	if (conf_restart_needed(app->conf, next, restart, sizeof(restart)))

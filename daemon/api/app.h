@@ -50,7 +50,8 @@ struct app {
 	struct agents *agents;
 	struct agent_states *states;
 	struct agent_tokens *tokens;
-	struct key_cache *keys;	 /* api/caller.h */
+	struct key_cache *keys; /* api/caller.h */
+	struct lookups *lookups;
 	struct imports *imports; /* api/import.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
@@ -67,6 +68,11 @@ struct app {
 /* daemon/api/app_conf.c: settings_load, and what the rooms say of their values. NULL and
  * err ("file:line: …") if something is wrong. */
 struct conf *app_load_conf(const char *path, struct err *) MUST_CHECK;
+
+/* daemon/api/lookup.c: the systems that tenants ask about strangers, as configured; for a
+ * reload with the conf to come. */
+struct lookups *app_lookups_new(struct app *);
+void app_lookups_set(struct app *, const struct conf *);
 
 /* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
 int app_run(const char *conf_path, struct conf *conf);

@@ -7,8 +7,11 @@
 
 #include <base/settings.h>
 #include <calls/history.h>
+#include <people/lookup.h>
 #include <people/phone.h>
 #include <str.h>
+
+#include <string.h>
 
 static int
 mistake(const struct conf_section *s, const char *key, const char *value,
@@ -50,12 +53,30 @@ check_history(
 }
 
 static int
+check_lookup(const struct conf_section *s, const struct tenant_settings *values,
+	struct err *err)
+{
+	struct err why;
+	if (!str_empty(values->lookup_url) &&
+		lookup_check_url(values->lookup_url, &why) < 0)
+		return mistake(s, "lookup_url", values->lookup_url, why.text, err);
+	/* Not shown: they are secrets. */
+	if (!str_empty(values->lookup_header) &&
+		lookup_check_header(values->lookup_header, &why) < 0)
+		return mistake(s, "lookup_header", NULL, why.text, err);
+	if (values->lookup_bearer && strpbrk(values->lookup_bearer, "\r\n"))
+		return mistake(s, "lookup_bearer", NULL, "more than one line", err);
+	return 0;
+}
+
+static int
 check_regions(const struct conf *conf, struct err *err)
 {
 	const struct conf_section *s;
 	for (size_t i = 0; (s = conf_nth(conf, "tenant", i)); i++) {
 		const struct tenant_settings *values = s->values;
-		if (check_region(s, values->region, err) < 0)
+		if (check_region(s, values->region, err) < 0 ||
+			check_lookup(s, values, err) < 0)
 			return -1;
 	}
 	for (size_t i = 0; (s = conf_nth(conf, "channel", i)); i++) {

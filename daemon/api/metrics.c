@@ -62,8 +62,8 @@ metrics_request(struct metrics *m, const char *pattern, int status, int64_t took
 	histogram_add(&c->times, took_us);
 }
 
-static void
-head(struct buf *b, const char *name, const char *type, const char *help)
+void
+metrics_head(struct buf *b, const char *name, const char *type, const char *help)
 {
 	buf_printf(b, "# HELP interactd_%s %s\n# TYPE interactd_%s %s\n", name, help,
 		name, type);
@@ -72,20 +72,20 @@ head(struct buf *b, const char *name, const char *type, const char *help)
 static void
 gauge(struct buf *b, const char *name, const char *help, double value)
 {
-	head(b, name, "gauge", help);
+	metrics_head(b, name, "gauge", help);
 	buf_printf(b, "interactd_%s %.17g\n", name, value);
 }
 
 static void
 counter(struct buf *b, const char *name, const char *help, unsigned long long value)
 {
-	head(b, name, "counter", help);
+	metrics_head(b, name, "counter", help);
 	buf_printf(b, "interactd_%s %llu\n", name, value);
 }
 
 /* The samples of one histogram; label NULL: it has none. */
-static void
-put_times(struct buf *b, const char *name, const char *label, const char *value,
+void
+metrics_put_times(struct buf *b, const char *name, const char *label, const char *value,
 	const struct histogram *h)
 {
 	unsigned long long sum = 0;
@@ -110,8 +110,8 @@ put_times(struct buf *b, const char *name, const char *label, const char *value,
 static void
 times(struct buf *b, const char *name, const char *help, const struct histogram *h)
 {
-	head(b, name, "histogram", help);
-	put_times(b, name, NULL, NULL, h);
+	metrics_head(b, name, "histogram", help);
+	metrics_put_times(b, name, NULL, NULL, h);
 }
 
 static void
@@ -131,7 +131,7 @@ static void
 write_route_times(const char *key, void *value, void *arg)
 {
 	const struct route_count *c = value;
-	put_times(arg, "http_request_seconds", "route", key, &c->times);
+	metrics_put_times(arg, "http_request_seconds", "route", key, &c->times);
 }
 
 static void
@@ -139,10 +139,10 @@ write_http(struct buf *b, struct app *app)
 {
 	struct http_counters c;
 	http_get_counters(app->http, &c);
-	head(b, "http_requests_total", "counter",
+	metrics_head(b, "http_requests_total", "counter",
 		"Requests answered, by route and status.");
 	map_each(&app->metrics->routes, write_route_requests, b);
-	head(b, "http_request_seconds", "histogram",
+	metrics_head(b, "http_request_seconds", "histogram",
 		"From the request's end to its answer.");
 	map_each(&app->metrics->routes, write_route_times, b);
 	gauge(b, "http_connections", "Connections open now.", c.connections);
@@ -185,7 +185,7 @@ write_agents(struct buf *b, struct app *app)
 {
 	unsigned long counts[AGENT_MODE_COUNT];
 	agent_states_count(app->states, counts);
-	head(b, "agents", "gauge", "Agents, by their state.");
+	metrics_head(b, "agents", "gauge", "Agents, by their state.");
 	for (int i = 0; i < AGENT_MODE_COUNT; i++)
 		buf_printf(b, "interactd_agents{state=\"%s\"} %lu\n",
 			agent_mode_text((enum agent_mode)i), counts[i]);
@@ -327,7 +327,8 @@ write_handling(void *arg, struct channel *ch)
 	if (!app_phone(ch))
 		return;
 	phone_get_stats(app_phone(ch), &st);
-	put_times(w->b, "event_seconds", "channel", channel_name(ch), &st.handling);
+	metrics_put_times(
+		w->b, "event_seconds", "channel", channel_name(ch), &st.handling);
 }
 
 static void
@@ -338,7 +339,7 @@ write_syncs(void *arg, struct channel *ch)
 	if (!app_phone(ch))
 		return;
 	phone_get_stats(app_phone(ch), &st);
-	put_times(w->b, "spool_sync_seconds", "channel", channel_name(ch),
+	metrics_put_times(w->b, "spool_sync_seconds", "channel", channel_name(ch),
 		&st.spool.sync);
 }
 
@@ -360,23 +361,26 @@ static void
 write_channels(struct buf *b, struct app *app)
 {
 	struct channel_writing w = {.b = b};
-	head(b, "channel_up", "gauge", "1 while the channel is connected.");
+	metrics_head(b, "channel_up", "gauge", "1 while the channel is connected.");
 	channel_core_each(app->channels, write_up, &w);
-	head(b, "channel_events_total", "counter", "What came in, by kind.");
+	metrics_head(b, "channel_events_total", "counter", "What came in, by kind.");
 	channel_core_each(app->channels, write_counters, &w);
 	w.refused = true;
-	head(b, "channel_refused_total", "counter", "What was refused, by cause.");
+	metrics_head(
+		b, "channel_refused_total", "counter", "What was refused, by cause.");
 	channel_core_each(app->channels, write_counters, &w);
-	head(b, "event_seconds", "histogram",
+	metrics_head(b, "event_seconds", "histogram",
 		"What one phone event took the loop: spooled, tracked, told on.");
 	channel_core_each(app->channels, write_handling, &w);
-	head(b, "spool_sync_seconds", "histogram", "One fdatasync of the spool.");
+	metrics_head(
+		b, "spool_sync_seconds", "histogram", "One fdatasync of the spool.");
 	channel_core_each(app->channels, write_syncs, &w);
-	head(b, "gaps_total", "counter", "Times when a phone system was not heard.");
+	metrics_head(
+		b, "gaps_total", "counter", "Times when a phone system was not heard.");
 	channel_core_each(app->channels, write_gaps, &w);
 	for (size_t i = 0; i < ARRAY_LEN(phone_metrics); i++) {
 		w.metric = &phone_metrics[i];
-		head(b, w.metric->name, w.metric->type, w.metric->help);
+		metrics_head(b, w.metric->name, w.metric->type, w.metric->help);
 		channel_core_each(app->channels, write_phone, &w);
 	}
 }
@@ -388,7 +392,7 @@ write_webhooks(struct buf *b, struct app *app)
 	struct webhooks_stats w;
 	webhooks_get_stats(app->webhooks, &w);
 	int64_t age = w.oldest_us ? clock_wall_us() - w.oldest_us : 0;
-	head(b, "webhook_deliveries_total", "counter",
+	metrics_head(b, "webhook_deliveries_total", "counter",
 		"Deliveries sent to webhooks, by what came of it.");
 	buf_printf(b,
 		"%s{result=\"delivered\"} %llu\n%s{result=\"retried\"} %llu\n"
@@ -416,5 +420,6 @@ metrics_write(struct buf *b, struct app *app)
 	write_agents(b, app);
 	write_store(b, app);
 	write_webhooks(b, app);
+	metrics_write_lookups(b, app);
 	write_channels(b, app);
 }

@@ -17,4 +17,12 @@ metrics_request(struct metrics *, const char *pattern, int status, int64_t took_
 /* The text exposition format, version 0.0.4. */
 void metrics_write(struct buf *, struct app *);
 
+/* Between the files of metrics: a family's head, and a histogram's samples (label NULL:
+ * it has none). */
+struct histogram;
+void metrics_head(struct buf *, const char *name, const char *type, const char *help);
+void metrics_put_times(struct buf *, const char *name, const char *label,
+	const char *value, const struct histogram *);
+void metrics_write_lookups(struct buf *, struct app *);
+
 #endif

@@ -155,6 +155,36 @@ static const struct conf_key tenant_keys[] = {
 		"Time zone (Asia/Shanghai) of contacts that have none of their own."},
 	{"languages", CONF_LIST, ROW(tenant_settings, languages), NULL, 0, 16, 0, NULL,
 		"Languages spoken here, the best first (zh-CN, en)."},
+	{"lookup_url", CONF_STRING, ROW(tenant_settings, lookup_url), NULL, 0, 2000,
+		CONF_RELOAD, NULL,
+		"Asked (GET) who calls when no named contact has the number, with "
+		"{number}, {e164}, {national}, {channel}, {queue} or {tenant} in it; "
+		"none: nobody is asked."},
+	{"lookup_bearer", CONF_STRING, ROW(tenant_settings, lookup_bearer), NULL, 0,
+		4000, CONF_RELOAD | CONF_SECRET, NULL,
+		"Sent with it as Authorization: Bearer."},
+	{"lookup_header", CONF_STRING, ROW(tenant_settings, lookup_header), NULL, 0,
+		4000, CONF_RELOAD | CONF_SECRET, NULL,
+		"A header sent with it (X-Api-Key: 42)."},
+	{"lookup_ca", CONF_STRING, ROW(tenant_settings, lookup_ca), NULL, 0, 4000,
+		CONF_RELOAD, NULL,
+		"PEM file of the authorities trusted there; none: the system's."},
+	{"lookup_timeout_ms", CONF_DURATION, ROW(tenant_settings, lookup_timeout_ms),
+		"200", 10, 30000, CONF_RELOAD, NULL,
+		"How long an answer is awaited. What comes within pop_timeout_ms opens "
+		"the pop with it, later it is an update."},
+	{"lookup_cache_s", CONF_DURATION, ROW(tenant_settings, lookup_cache_ms), "300",
+		0, 86400000, CONF_RELOAD, NULL, "How long an answer is remembered."},
+	{"lookup_unknown_s", CONF_DURATION, ROW(tenant_settings, lookup_unknown_ms),
+		"60", 0, 86400000, CONF_RELOAD, NULL,
+		"How long it is remembered that a number is not known there."},
+	{"lookup_failures", CONF_INT, ROW(tenant_settings, lookup_failures), "5", 1,
+		1000, CONF_RELOAD, NULL,
+		"After so many failures or late answers within 10 s nobody is asked "
+		"for a while."},
+	{"lookup_pause_s", CONF_DURATION, ROW(tenant_settings, lookup_pause_ms), "30",
+		1000, 3600000, CONF_RELOAD, NULL,
+		"That while; then one call tries again."},
 	CONF_END,
 };
 

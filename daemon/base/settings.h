@@ -36,6 +36,9 @@ struct webhooks_settings {
 struct tenant_settings {
 	char *region, *timezone;
 	struct conf_list languages;
+	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;
+	int64_t lookup_timeout_ms, lookup_cache_ms, lookup_unknown_ms;
+	int64_t lookup_failures, lookup_pause_ms;
 };
 struct channel_settings {
 	char *driver, *tenant;

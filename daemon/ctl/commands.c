@@ -44,6 +44,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_db_check,
 	&cmd_channel_check,
 	&cmd_channel_resync,
+	&cmd_lookup,
 	&cmd_channel_gaps,
 	&cmd_spool_status,
 	&cmd_quarantine_list,

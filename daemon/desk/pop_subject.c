@@ -153,10 +153,13 @@ subject_fetch(struct subject *s)
 		return;
 	if (s->pops->store->held) {
 		s->late = true; /* nobody can be asked: there is nothing to wait for */
+		subject_look_up(s);
 		return;
 	}
 	ask_card(s);
 	start_deadline(s);
+	if (s->pops->opts.lookups && !pg_is_up(s->pops->store->reads))
+		subject_look_up(s);
 }
 
 void

@@ -300,7 +300,7 @@ lookup_start(
 	ask->loop = l->store->loop;
 	ask->cb = cb;
 	ask->arg = arg;
-	if (!lookup_is_wanted(l, q->tenant, q->address)) {
+	if (!lt || !lookup_is_wanted(l, q->tenant, q->address)) {
 		answer_soon(ask, LOOKUP_FAILED,
 			lt ? "no valid phone number" : "no lookup_url is configured");
 		return ask;
