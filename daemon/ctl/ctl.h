@@ -132,8 +132,8 @@ extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_revoke,
 	cmd_audit;
 extern const struct ctl_command cmd_db_migrate, cmd_db_check, cmd_db_status,
-	cmd_channel_check, cmd_channel_resync, cmd_lookup, cmd_channel_gaps, cmd_spool_status,
-	cmd_quarantine_list, cmd_quarantine_retry;
+	cmd_channel_check, cmd_channel_resync, cmd_lookup, cmd_channel_gaps,
+	cmd_spool_status, cmd_quarantine_list, cmd_quarantine_retry;
 extern const struct ctl_command cmd_webhook_add, cmd_webhook_list, cmd_webhook_show,
 	cmd_webhook_set, cmd_webhook_remove, cmd_webhook_test, cmd_webhook_deliveries,
 	cmd_webhook_replay;
