@@ -228,6 +228,14 @@ on_link_lost(struct tracker *t)
 	compare_interrupted(t);
 }
 
+/* That it has started anew is known some events after the login: of those of them that
+ * began a channel, the new life has begun already. */
+static bool
+is_of_new_life(const struct tracker *t, const struct chan *c)
+{
+	return t->link_lost_us && c && !c->unheard;
+}
+
 /* It stops, or has started anew: nothing that was there is there any more. */
 static void
 on_stopped(struct tracker *t)
@@ -235,12 +243,15 @@ on_stopped(struct tracker *t)
 	t->stopped = true;
 	list_for_each (&t->lru, it) {
 		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
+		if (is_of_new_life(t, c))
+			continue;
 		c->shutdown = true;
 		mark_missing(t, c);
 	}
 	list_for_each (&t->groups_list, it) {
 		struct group *g = LIST_ENTRY(it, struct group, link);
-		if (!g->call)
+		if (!g->call || is_of_new_life(t, g->call->customer ? g->call->customer
+								    : g->call->root))
 			continue;
 		g->call->shutdown = true;
 		tracker_touch(t, g);

@@ -211,6 +211,22 @@ test_fetched_from_parking_while_it_was_listed(void)
 	RUN(events, "in 0912345678 answered 1001 | 1001 talking completed");
 }
 
+/* A restart is found out by asking when the system was started: calls come before the
+ * answer does. */
+static void
+test_a_call_that_came_before_the_restart_was_known(void)
+{
+	const struct call_event events[] = {EV(-5000, LINK_LOST), CUSTOMER_CALLS,
+		EV(30, SYSTEM_STOPPED), EV(31, SNAPSHOT_BEGIN),
+		LISTED(32, 10, TRUNK, .caller_number = "0912345678"),
+		EV(32, SNAPSHOT_CHANNEL, U(11), L(10), PHONE(1001),
+			.state = CALL_STATE_RINGING),
+		EV(33, SNAPSHOT_END), AGENT_ANSWERS, CUSTOMER_HANGS_UP(3000),
+		EV(3000, CHANNEL_HANGUP, U(11), L(10), .cause = 16)};
+
+	RUN(events, "in 0912345678 answered 1001 | 1001 ringing talking completed");
+}
+
 int
 main(void)
 {
@@ -227,5 +243,6 @@ main(void)
 	TEST(test_a_phone_that_hangs_up_was_answered_unheard);
 	TEST(test_an_outgoing_call_that_is_first_seen_dialling);
 	TEST(test_fetched_from_parking_while_it_was_listed);
+	TEST(test_a_call_that_came_before_the_restart_was_known);
 	return test_done();
 }
