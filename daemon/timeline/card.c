@@ -1,6 +1,8 @@
 /* card.c - a contact and its recent past for a screen pop, in one round trip.
  *
- * One statement gives tagged rows (see `card` in timeline.sql); the JSON is put together
+ * One statement gives tagged rows (see `card` in timeline.sql); it is made for the address
+ * of one contact that was never merged, and says so if that is not the case: then a second
+ * one, three times as dear, takes everything into account. The JSON is put together
  * here, which is a third faster than in SQL. An entry's time is read from its id, so the
  * narrow table needs no column for it. Who is shown follows the rule by which the writer
  * files the call (interactions_save_find): pop and timeline agree. */
@@ -18,6 +20,10 @@
 struct card_query {
 	card_fn *cb; /* NULL: cancelled */
 	void *arg;
+	struct store *store;
+	const struct tenant *tenant;
+	struct address addr;
+	struct uuid except;
 };
 
 struct card *
@@ -236,18 +242,51 @@ card_build(const struct pg_answer *a)
 	return c;
 }
 
+/* Not for the statement that is made for one contact. */
+static bool
+is_shared(const struct pg_answer *a)
+{
+	return rows_tagged(a, 'm') || rows_tagged(a, 'c') > 1;
+}
+
+static void
+card_answer(struct card_query *q, const struct pg_answer *a)
+{
+	if (q->cb && a->status == PG_OK)
+		q->cb(q->arg, CARD_READY, card_build(a));
+	else if (q->cb)
+		q->cb(q->arg, CARD_UNAVAILABLE, card_new_unknown());
+	xfree(&q);
+}
+
+static void
+on_shared_card(void *arg, const struct pg_answer *a)
+{
+	card_answer(arg, a);
+}
+
+static void
+card_ask(struct card_query *q, const char *statement, pg_answer_fn *on_answer)
+{
+	struct pg_unit *u = pg_unit_new(q->store->reads);
+
+	pg_add(u, statement);
+	pg_param_int(u, q->tenant->id);
+	pg_param_text(u, q->addr.kind);
+	pg_param_text(u, q->addr.value);
+	pg_param_uuid(u, &q->except);
+	pg_submit(&u, CARD_DEADLINE_MS, on_answer, q);
+}
+
 static void
 on_card(void *arg, const struct pg_answer *a)
 {
 	struct card_query *q = arg;
 
-	if (q->cb) {
-		if (a->status == PG_OK)
-			q->cb(q->arg, CARD_READY, card_build(a));
-		else
-			q->cb(q->arg, CARD_UNAVAILABLE, card_new_unknown());
-	}
-	xfree(&q);
+	if (q->cb && a->status == PG_OK && is_shared(a))
+		card_ask(q, "card_shared", on_shared_card);
+	else
+		card_answer(q, a);
 }
 
 struct card_query *
@@ -255,17 +294,16 @@ card_fetch(struct store *store, const struct tenant *tenant, const struct addres
 	enum trust trust, const struct uuid *except, card_fn *cb, void *arg)
 {
 	struct card_query *q = xcalloc(1, sizeof(*q));
-	struct pg_unit *u = pg_unit_new(store->reads);
 
 	(void)trust; /* a claim finds whom the address finds; showing it is the pop's */
 	q->cb = cb;
 	q->arg = arg;
-	pg_add(u, "card");
-	pg_param_int(u, tenant->id);
-	pg_param_text(u, addr->kind);
-	pg_param_text(u, addr->value);
-	pg_param_uuid(u, except);
-	pg_submit(&u, CARD_DEADLINE_MS, on_card, q);
+	q->store = store;
+	q->tenant = tenant;
+	q->addr = *addr;
+	if (except)
+		q->except = *except;
+	card_ask(q, "card", on_card);
 	return q;
 }
 

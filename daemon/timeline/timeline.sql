@@ -64,11 +64,42 @@ ORDER BY id LIMIT 1000
 DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 
 -- name: card
--- Who holds an address, and the first page of the timeline if it is one contact. Rows:
---   c  a holder (resolved; at most 10, the most trusted first), or the one
---   i  an address of the one
+-- Who holds an address, and the first page of the timeline, if it is one contact that has
+-- never been merged: nearly always. Rows:
+--   c  the contact; two of them: ask card_shared
+--   m  a merged one: ask card_shared
+--   i  an address of it
 --   r  an entry of its timeline, from the covering index alone, newest first
 -- A later table of wishes adds its own tag.
+WITH one AS MATERIALIZED (
+	SELECT c.id, i.trust, c.name, c.language, c.timezone, c.vip, c.roles, c.attributes,
+		c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
+			WHERE m.tenant_id = $1::int AND m.merged_into = c.id) AS simple
+	FROM identity i JOIN contact c ON c.tenant_id = $1::int AND c.id = i.contact_id
+	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
+	LIMIT 2)
+(SELECT CASE WHEN simple THEN 'c' ELSE 'm' END AS tag, id, trust::int AS n, name AS a,
+	language AS b, timezone AS c, vip::text AS d, to_json(roles)::text AS e,
+	attributes::text AS f
+	FROM one)
+UNION ALL
+(SELECT 'i', NULL, i.trust::int, i.kind, i.value, NULL, NULL, NULL, NULL
+	FROM one JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = one.id
+	WHERE one.simple
+	ORDER BY i.trust DESC, i.kind, i.value LIMIT 50)
+UNION ALL
+(SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
+	FROM one CROSS JOIN LATERAL (
+		SELECT id, kind, direction, agent, summary, disposition, channel
+		FROM timeline
+		WHERE tenant_id = $1::int AND contact_id = one.id
+		ORDER BY id DESC LIMIT 11) t
+	WHERE one.simple AND ($4::uuid IS NULL OR t.id <> $4::uuid)
+	ORDER BY t.id DESC LIMIT 10)
+
+-- name: card_shared
+-- The same for an address that several contacts hold, or merged ones. Rows as there, but:
+--   c  a holder (resolved; at most 10, the most trusted first), or the one
 WITH held AS MATERIALIZED (
 	SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
 		min(i.first_seen) AS first_seen
