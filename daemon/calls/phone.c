@@ -368,7 +368,8 @@ phone_is_own_number(const struct phone *ph, const char *number)
 {
 	struct address asked, own;
 	const char *region = phone_region(ph);
-	if (!number || !address_make("phone", number, region, &asked))
+	if (!number || !ph->conf->own_numbers.n ||
+		!address_make("phone", number, region, &asked))
 		return false;
 	for (size_t i = 0; i < ph->conf->own_numbers.n; i++)
 		if (address_make(

@@ -628,19 +628,14 @@ tracker_knows(struct tracker *t, const char *boot, const char *uid)
 	return chan_find(t, boot, uid) != NULL;
 }
 
+/* No call is older than its group. */
 uint64_t
 tracker_oldest_seq(const struct tracker *t)
 {
-	uint64_t oldest = UINT64_MAX;
+	const struct group *oldest =
+		LIST_ENTRY(t->groups_list.next, struct group, link);
 
-	list_for_each (&t->groups_list, it) {
-		const struct group *g = LIST_ENTRY(it, struct group, link);
-		if (g->first_seq < oldest)
-			oldest = g->first_seq;
-		if (g->call && g->call->pub.first_seq < oldest)
-			oldest = g->call->pub.first_seq;
-	}
-	return oldest;
+	return list_is_empty(&t->groups_list) ? UINT64_MAX : oldest->first_seq;
 }
 
 void

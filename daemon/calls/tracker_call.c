@@ -479,6 +479,7 @@ call_absorb(struct tracker *t, struct tcall *gone, struct tcall *into)
 		call_add_recording(into, gone->pub.recordings[i]);
 	if (gone->pub.first_seq < into->pub.first_seq)
 		into->pub.first_seq = gone->pub.first_seq;
+	group_is_as_old(t, into->group, gone->pub.first_seq);
 	gone->group->call = NULL;
 	if (gone->root)
 		gone->root->root_of = NULL;

@@ -114,6 +114,29 @@ tomb_bury(struct tracker *t, const char *key)
 
 /* ---- Groups ------------------------------------------------------------------ */
 
+/* The list is in the order of first_seq, which rises but for groups that take others in:
+ * who asks for the oldest does so for every saving. */
+static void
+group_enlist(struct tracker *t, struct group *g)
+{
+	struct list *before = t->groups_list.prev;
+
+	while (before != &t->groups_list &&
+		LIST_ENTRY(before, struct group, link)->first_seq > g->first_seq)
+		before = before->prev;
+	list_prepend(before, &g->link);
+}
+
+void
+group_is_as_old(struct tracker *t, struct group *g, uint64_t first_seq)
+{
+	if (first_seq >= g->first_seq)
+		return;
+	g->first_seq = first_seq;
+	list_remove(&g->link);
+	group_enlist(t, g);
+}
+
 struct group *
 group_of_linked(struct tracker *t, const char *linked)
 {
@@ -126,7 +149,7 @@ group_of_linked(struct tracker *t, const char *linked)
 	list_init(&g->chans);
 	g->at_us = t->now_us;
 	g->first_seq = t->seq;
-	list_append(&t->groups_list, &g->link);
+	group_enlist(t, g);
 	map_put(&t->groups, linked, g);
 	return g;
 }
@@ -184,8 +207,7 @@ move_to(struct tracker *t, struct chan *c, struct group *to)
 		return;
 	to->recovered |= from->recovered;
 	to->rooted |= from->rooted;
-	if (from->first_seq < to->first_seq)
-		to->first_seq = from->first_seq;
+	group_is_as_old(t, to, from->first_seq);
 	group_drop(t, c);
 	group_add(t, to, c);
 	if (!call || call->customer != c)

@@ -181,7 +181,8 @@ struct tracker {
 	char *tenant, *channel;
 	unsigned max_channels;
 	struct map chans, groups, bridges, tombs; /* uid, linked id, bridge id, uid */
-	struct list groups_list, dirty, due;
+	struct list groups_list;		  /* in the order of first_seq */
+	struct list dirty, due;
 	struct list lru; /* struct chan.lru_link, longest silent first */
 	struct list tomb_list, originates;
 	unsigned n_tombs, n_originates, n_calls;
@@ -225,6 +226,8 @@ void chan_leave(struct tracker *, struct chan *);
 void chan_touch(struct tracker *, struct chan *); /* all it has to do with */
 void chan_set(char **field, const char *value);	  /* copies if it differs */
 struct group *group_of_linked(struct tracker *, const char *linked);
+/* It holds something that old. */
+void group_is_as_old(struct tracker *, struct group *, uint64_t first_seq);
 void group_free(struct tracker *, struct group *);
 struct tombstone *tomb_find(struct tracker *, const char *boot, const char *uid);
 void tombs_expire(struct tracker *, bool all);

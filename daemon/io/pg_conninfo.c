@@ -159,9 +159,13 @@ pg_conninfo_parse(const char *conninfo, const char *application_name, struct err
 		env = PQconndefaults(); /* PGHOST */
 		names = env ? option_get(env, "host") : NULL;
 	}
+	/* A statement's plan is made once per session, perhaps while its tables are empty
+	 * or without statistics, and all of ours go by a key: no plan may be a scan, or
+	 * be made again for every execution. */
 	const char *theirs = option_get(ci->options, "options");
 	ci->server_options =
-		xasprintf("%s -c timezone=UTC -c jit=off -c statement_timeout=0",
+		xasprintf("%s -c timezone=UTC -c jit=off -c statement_timeout=0 "
+			  "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan",
 			theirs ? theirs : "");
 	if (hosts_split(ci, names, err) < 0)
 		pg_conninfo_free(&ci);
