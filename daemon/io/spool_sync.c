@@ -1,8 +1,10 @@
 /* spool_sync.c - one thread per spool for all that waits for the disk: fdatasync,
  * deleting segments, and making the next segment ahead of its use.
  *
- * Grouping comes by itself: while one fdatasync runs, appends go on, and the next one
- * covers them all. A segment made ahead is written full of zeros and synced, so that
+ * Grouping: while one fdatasync runs, appends go on, and the next one covers them all; two
+ * begin at least SYNC_PACE_MS apart, or a busy spool would do nothing but sync, beside a
+ * database that wants the same disk. The first record after a pause waits for nothing. A
+ * segment made ahead is written full of zeros and synced, so that
  * later fdatasync calls carry data only and no metadata (an order of magnitude on
  * ext4). That is done in steps between which records waiting for the disk go first.
  *
@@ -23,7 +25,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SPARE_STEP (512 * 1024)
+#define SPARE_STEP   (512 * 1024)
+#define SYNC_PACE_MS 5
 
 struct sync_job {
 	struct list link;
@@ -51,8 +54,8 @@ struct spool_sync {
 	unsigned char *zeros;
 	bool spare_failed; /* the last time, and was logged */
 
-	pthread_mutex_t lock; /* guards all below */
-	pthread_cond_t work;
+	pthread_mutex_t lock;	     /* guards all below */
+	pthread_cond_t work, ending; /* ending: only what cannot wait */
 	bool stop, dir_dirty;
 	struct list jobs; /* of struct sync_job, in order */
 	int fd;		  /* current segment's with records to sync, or -1 */
@@ -227,6 +230,30 @@ sync_round(struct spool_sync *y)
 	pthread_mutex_lock(&y->lock);
 }
 
+static struct timespec
+after_ms(int64_t ms)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	t.tv_nsec += ms * 1000000;
+	t.tv_sec += t.tv_nsec / 1000000000;
+	t.tv_nsec %= 1000000000;
+	return t;
+}
+
+/* A round, and no other too soon. With the lock. */
+static void
+sync_paced(struct spool_sync *y)
+{
+	struct timespec next = after_ms(SYNC_PACE_MS);
+
+	sync_round(y);
+	while (!y->stop &&
+		pthread_cond_timedwait(&y->ending, &y->lock, &next) != ETIMEDOUT)
+		continue;
+}
+
 static void *
 sync_main(void *arg)
 {
@@ -236,7 +263,7 @@ sync_main(void *arg)
 	for (;;) {
 		bool spare = y->spare == SPARE_WANTED || y->spare == SPARE_FILLING;
 		if (has_sync_work(y)) {
-			sync_round(y);
+			sync_paced(y);
 		} else if (y->stop) {
 			break;
 		} else if (spare) {
@@ -259,6 +286,7 @@ struct spool_sync *
 spool_sync_start(int dir_fd, int64_t segment_bytes, const char *who)
 {
 	struct spool_sync *y = xcalloc(1, sizeof(*y));
+	pthread_condattr_t attr;
 	sigset_t all, old;
 	int rc;
 
@@ -270,6 +298,10 @@ spool_sync_start(int dir_fd, int64_t segment_bytes, const char *who)
 	list_init(&y->jobs);
 	pthread_mutex_init(&y->lock, NULL);
 	pthread_cond_init(&y->work, NULL);
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&y->ending, &attr);
+	pthread_condattr_destroy(&attr);
 	sigfillset(&all); /* signals are the main thread's */
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	rc = pthread_create(&y->thread, NULL, sync_main, y);
@@ -291,6 +323,7 @@ spool_sync_stop(struct spool_sync **yp)
 	pthread_mutex_lock(&y->lock);
 	y->stop = true;
 	pthread_cond_signal(&y->work);
+	pthread_cond_signal(&y->ending);
 	pthread_mutex_unlock(&y->lock);
 	if (y->has_thread) {
 		pthread_join(y->thread, NULL);
@@ -304,6 +337,7 @@ spool_sync_stop(struct spool_sync **yp)
 		unlinkat(y->dir_fd, SPOOL_SPARE, 0);
 	}
 	pthread_cond_destroy(&y->work);
+	pthread_cond_destroy(&y->ending);
 	pthread_mutex_destroy(&y->lock);
 	mem_free(y->zeros);
 	mem_free(y);
