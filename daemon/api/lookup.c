@@ -10,6 +10,7 @@
 #include <people/lookup.h>
 #include <str.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,7 +107,9 @@ put_report(struct json_out *j, const struct trial *t, const struct lookup_report
 		json_put_int(j, "status", r->status);
 	else
 		json_put_null(j, "status");
-	json_put_double(j, "took_ms", (double)r->took_us / 1000);
+	char took[32];
+	snprintf(took, sizeof(took), "%.1f", (double)r->took_us / 1000);
+	json_put_raw(j, "took_ms", took);
 	put_found(j, r->person);
 	json_put_array(j, "ignored");
 	for (size_t i = 0; i < json_array_size(r->ignored); i++)
