@@ -376,7 +376,7 @@ static void
 on_poll(void *arg)
 {
 	struct webhooks *ws = arg;
-	int64_t every_us = ws->conf->give_up_ms * 250;
+	int64_t every_us = ws->conf->give_up_ms * 250; /* a quarter of it */
 
 	loop_timer_start(ws->poll, POLL_MS);
 	list_for_each_safe (&ws->list, it) {
@@ -445,7 +445,6 @@ webhooks_begin(struct webhooks *ws)
 {
 	struct pg_unit *u = pg_unit_new(ws->pg);
 
-	ws->next_maintain_us = clock_mono_us() + 5 * INT64_C(1000000);
 	ws->asking++;
 	pg_add(u, "webhook_release");
 	pg_submit(&u, 60000, on_released, ws);

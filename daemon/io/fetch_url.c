@@ -35,6 +35,16 @@ url_part(CURLU *u, CURLUPart what, unsigned flags, char *dst, size_t cap)
 	curl_free(part);
 }
 
+/* "1.2.3" or "169592" after a last dot was taken off, "0x7f": some parsers take them for
+ * IPv4 addresses and others for names, so they are neither. No top level domain is so. */
+static bool
+ends_in_number(const char *name)
+{
+	const char *dot = strrchr(name, '.'), *last = dot ? dot + 1 : name;
+
+	return strspn(last, "0123456789") == strlen(last) || str_starts(last, "0x");
+}
+
 /* Lower case, ASCII, without the last dot; the URL is changed to say the same. */
 static int
 url_settle_host(CURLU *u, char host[256], struct err *e)
@@ -45,7 +55,7 @@ url_settle_host(CURLU *u, char host[256], struct err *e)
 		return err_set(e, "the URL's host has a zone or an escape");
 	if (host[0] == '[' || reach_of_text(host, &(enum reach){0}))
 		return 0;
-	if (!domain_normalise(host, name))
+	if (!domain_normalise(host, name) || ends_in_number(name))
 		return err_set(e, "the URL's host is no name");
 	if (curl_url_set(u, CURLUPART_HOST, name, 0) != CURLUE_OK)
 		return err_set(e, "the URL's host cannot be used");

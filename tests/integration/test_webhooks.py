@@ -6,7 +6,8 @@ import random
 
 import pytest
 import redis
-from support.daemon import SLOW, free_port
+from conftest import new_database
+from support.daemon import SLOW, Daemon, free_port
 from support.receiver import Receiver, verify
 from support.steps import Steps
 
@@ -40,16 +41,32 @@ def start(make_daemon):
     return make
 
 
-def add(daemon, url, events=("*",), **more):
-    return daemon.api().create("/v1/webhooks", {"url": url, "events": list(events), **more})
+@pytest.fixture(scope="module")
+def shared_daemon(session_postgres, session_redis, template, directory):
+    """One daemon with QUICK webhooks for the tests that need no other; see conftest."""
+    name = new_database(session_postgres, template)
+    daemon = Daemon(directory / name, session_postgres.conninfo(name), session_redis.address)
+    daemon.configure(webhooks=QUICK, **{f"tenant t{n}": {} for n in range(40)})
+    daemon.start()
+    daemon.tenants = (f"t{n}" for n in range(40))
+    yield daemon
+    daemon.finish()
 
 
-def show(daemon, hook):
-    return daemon.api().ok(f"/v1/webhooks/{hook['id']}")
+def api_of(it):
+    return it.api() if isinstance(it, Daemon) else it
 
 
-def deliveries(daemon, hook, **query):
-    return daemon.api().ok(f"/v1/webhooks/{hook['id']}/deliveries", **query)["items"]
+def add(where, url, events=("*",), **more):
+    return api_of(where).create("/v1/webhooks", {"url": url, "events": list(events), **more})
+
+
+def show(where, hook):
+    return api_of(where).ok(f"/v1/webhooks/{hook['id']}")
+
+
+def deliveries(where, hook, **query):
+    return api_of(where).ok(f"/v1/webhooks/{hook['id']}/deliveries", **query)["items"]
 
 
 # ---- what is told
@@ -132,10 +149,8 @@ def test_only_what_is_wanted_is_kept(start, receiver, database, eventually):
     assert receiver.types("/off") == ["contact.updated"]
 
 
-def test_an_agents_state_is_told_in_order(start, receiver, eventually):
-    daemon = start()
-    add(daemon, receiver.url, ["agent.*"])
-    api = daemon.api()
+def test_an_agents_state_is_told_in_order(api, receiver, eventually):
+    add(api, receiver.url, ["agent.*"])
     api.create("/v1/agents", {"id": "1001", "interfaces": ["PJSIP/1001"]})
     states = ["available", "paused"] * 10
     for state in states:
@@ -147,16 +162,15 @@ def test_an_agents_state_is_told_in_order(start, receiver, eventually):
 # ---- order, and who waits for whom
 
 
-def test_order_per_contact_holds_under_failures(start, make_receiver, eventually):
+def test_order_per_contact_holds_under_failures(api, make_receiver, eventually):
     dice = random.Random(7)
     receiver = make_receiver(lambda d: dice.choice([204, 204, 204, 500]))
-    daemon = start()
-    add(daemon, receiver.url, ["contact.updated"])
-    contacts = [daemon.api().contact(f"C{n}")["id"] for n in range(6)]
+    add(api, receiver.url, ["contact.updated"])
+    contacts = [api.contact(f"C{n}")["id"] for n in range(6)]
     want = collections.defaultdict(list)
     for n in range(60):
         one = contacts[dice.randrange(len(contacts))]
-        daemon.api().patch(f"/v1/contacts/{one}", {"attributes": {"n": n}})
+        api.patch(f"/v1/contacts/{one}", {"attributes": {"n": n}})
         want[one].append(n)
     eventually(lambda: len(receiver.deliveries(ok=True)) == 60, 15)
     got, ids = collections.defaultdict(list), {}
@@ -170,20 +184,17 @@ def test_order_per_contact_holds_under_failures(start, make_receiver, eventually
     assert got == want
 
 
-def test_a_slow_receiver_delays_nobody_else(start, make_receiver, eventually):
+def test_a_slow_receiver_delays_nobody_else(api, make_receiver, eventually):
     slow = make_receiver(lambda d: None)
     fast = make_receiver()
-    daemon = start()
-    hooks = [add(daemon, slow.url), add(daemon, fast.url)]
+    hooks = [add(api, slow.url), add(api, fast.url)]
     for n in range(50):
-        daemon.api().contact(f"C{n}")
+        api.contact(f"C{n}")
     eventually(lambda: len(fast.deliveries()) == 50, 5)
     assert max(d.at for d in fast.deliveries()) - min(d.at for d in fast.deliveries()) < 5
-    eventually(lambda: deliveries(daemon, hooks[0])[0] and len(slow.deliveries()) >= 4)
-    eventually(lambda: show(daemon, hooks[0])["last_error"] == "no answer in 2000 ms")
-    assert show(daemon, hooks[1])["waiting"] == 0
-    metrics = daemon.api().get("/metrics").body.decode()
-    assert 'interactd_webhook_deliveries_total{result="delivered"} 50' in metrics
+    eventually(lambda: deliveries(api, hooks[0])[0] and len(slow.deliveries()) >= 4)
+    eventually(lambda: show(api, hooks[0])["last_error"] == "no answer in 2000 ms")
+    assert show(api, hooks[1])["waiting"] == 0
 
 
 def test_ten_thousand_events(start, receiver, database, eventually):
@@ -201,6 +212,8 @@ def test_ten_thousand_events(start, receiver, database, eventually):
         assert o["n"] > last[o["id"]]
         last[o["id"]] = o["n"]
     assert len(receiver.deliveries()) == 10000
+    metrics = daemon.api().get("/metrics").body.decode()
+    assert 'interactd_webhook_deliveries_total{result="delivered"} 10000' in metrics
     spent = receiver.deliveries()[-1].at - receiver.deliveries()[0].at
     print(f"{10000 / spent:.0f} deliveries/s")
 
@@ -255,8 +268,10 @@ def test_a_call_that_ended_in_an_outage_is_told_once(pbx, receiver, postgres, su
     daemon.stop()
     daemon.start()
     daemon.wait_channels()
-    assert receiver.types().count("interaction.ended") == 1
-    assert receiver.types().count("interaction.created") == 1
+    told = {d.event["id"]: d.event["type"] for d in receiver.deliveries()}
+    assert sorted(told.values()) == ["interaction.created", "interaction.ended"]
+    # What was delivered right before the kill may come again, as the same delivery.
+    assert len({d.id for d in receiver.deliveries()}) == 2
 
 
 def test_stopping_loses_and_doubles_nothing(start, receiver, database, eventually):
@@ -306,15 +321,14 @@ def test_dead_letters_and_replay(start, make_receiver, eventually):
     assert daemon.api().post(f"{base}/replay", {"state": "dead"}).status == 422
 
 
-def test_gone_disables(start, make_receiver, eventually):
+def test_gone_disables(api, make_receiver, eventually):
     receiver = make_receiver(lambda d: 410)
-    daemon = start()
-    hook = add(daemon, receiver.url)
-    daemon.api().contact("A")
-    eventually(lambda: show(daemon, hook)["state"] == "gone")
-    assert len(receiver.deliveries()) == 3 and not show(daemon, hook)["enabled"]
+    hook = add(api, receiver.url)
+    api.contact("A")
+    eventually(lambda: show(api, hook)["state"] == "gone")
+    assert len(receiver.deliveries()) == 3 and not show(api, hook)["enabled"]
     receiver.answer = lambda d: 200
-    shown = daemon.api().patch(f"/v1/webhooks/{hook['id']}", {"enabled": True}).json
+    shown = api.patch(f"/v1/webhooks/{hook['id']}", {"enabled": True}).json
     assert shown["state"] == "ok"
     eventually(lambda: receiver.deliveries(ok=True))
 
@@ -333,7 +347,7 @@ def test_retry_after_is_honoured_by_the_whole_webhook(start, make_receiver, even
 
 def test_a_failing_webhook_is_probed_and_comes_back(start, make_receiver, eventually):
     receiver = make_receiver(lambda d: 500)
-    daemon = start(failing_after_s="300ms", retry_first_s="100ms", retry_max_s="30s")
+    daemon = start(failing_after_s="200ms", retry_first_s="50ms", retry_max_s="30s")
     hook = add(daemon, receiver.url)
     for n in range(30):
         daemon.api().contact(f"C{n}")
@@ -386,48 +400,46 @@ def test_interactctl(start, make_receiver, eventually):
 # ---- secrets, and what may be asked for
 
 
-def test_the_secret_is_shown_once_and_rotates(start, receiver, eventually):
-    daemon = start()
-    hook = add(daemon, receiver.url)
+def test_the_secret_is_shown_once_and_rotates(api, receiver, eventually):
+    hook = add(api, receiver.url)
     one = f"/v1/webhooks/{hook['id']}"
     old = hook["secret"]
-    assert "secret" not in show(daemon, hook)
-    assert "secret" not in daemon.api().ok("/v1/webhooks")["items"][0]
-    patched = daemon.api().patch(one, {"secret": None}).json
+    assert "secret" not in show(api, hook)
+    assert "secret" not in api.ok("/v1/webhooks")["items"][0]
+    patched = api.patch(one, {"secret": None}).json
     new = patched["secret"]
     assert new != old and patched["old_secret_until"]
-    daemon.api().contact("A")
+    api.contact("A")
     eventually(lambda: len(receiver.deliveries()) == 1)
     d = receiver.deliveries()[0]
     for secret in (old, new):
         assert verify(secret, d.headers["Interactd-Signature"], d.body)
-    assert daemon.api().patch(one, {"old_secret_until": None}).json["old_secret_until"] is None
-    daemon.api().contact("B")
+    assert api.patch(one, {"old_secret_until": None}).json["old_secret_until"] is None
+    api.contact("B")
     eventually(lambda: len(receiver.deliveries()) == 2)
     d = receiver.deliveries()[1]
     assert verify(new, d.headers["Interactd-Signature"], d.body)
     assert not verify(old, d.headers["Interactd-Signature"], d.body)
     mine = "a-secret-of-my-own"
-    assert "secret" not in daemon.api().patch(one, {"secret": mine}).json
-    daemon.api().contact("C")
+    assert "secret" not in api.patch(one, {"secret": mine}).json
+    api.contact("C")
     eventually(lambda: len(receiver.deliveries()) == 3)
     d = receiver.deliveries()[2]
     assert verify(mine, d.headers["Interactd-Signature"], d.body)
 
 
-def test_a_webhook_can_be_tried_out(start, receiver, database):
-    daemon = start()
-    hook = add(daemon, receiver.url)
+def test_a_webhook_can_be_tried_out(api, receiver):
+    hook = add(api, receiver.url)
     one = f"/v1/webhooks/{hook['id']}"
-    tested = daemon.api().post(f"{one}/test").json
+    tested = api.post(f"{one}/test").json
     assert tested["delivered"] and tested["status"] == 204 and tested["error"] is None
     d = receiver.deliveries()[0]
     assert d.event["type"] == "webhook.test" and d.event["object"] == {"id": hook["id"]}
     assert verify(hook["secret"], d.headers["Interactd-Signature"], d.body)
-    daemon.api().patch(one, {"url": f"http://127.0.0.1:{free_port()}/"})
-    tested = daemon.api().post(f"{one}/test").json
+    api.patch(one, {"url": f"http://127.0.0.1:{free_port()}/"})
+    tested = api.post(f"{one}/test").json
     assert not tested["delivered"] and tested["status"] is None and tested["error"]
-    assert database.one("select count(*) from webhook_delivery") == 0
+    assert deliveries(api, hook) == []
 
 
 def test_where_a_webhook_may_lead(make_daemon):
@@ -450,8 +462,8 @@ def test_where_a_webhook_may_lead(make_daemon):
     ({"url": "https://a.example/", "events": []}, "events"),
     ({"url": "https://a.example/", "events": ["contact"]}, "events"),
     ({"url": "https://a.example/", "events": ["contact.*.x"]}, "events"),
-    ({"url": "https://a.example/", "events": ["*"], "secret": "short"}, "secret"),
-    ({"url": "https://a.example/", "events": ["*"], "colour": "red"}, "colour"),
+    ({"url": "https://a.invalid/", "events": ["*"], "secret": "short"}, "secret"),
+    ({"url": "https://a.invalid/", "events": ["*"], "colour": "red"}, "colour"),
     ({"events": ["*"]}, "url"),
 ])
 def test_bodies_that_are_wrong(api, body, named):
@@ -460,7 +472,7 @@ def test_bodies_that_are_wrong(api, body, named):
 
 
 def test_only_admins_and_only_their_tenant(api, keys, shared_daemon):
-    hook = api.create("/v1/webhooks", {"url": "https://a.example/", "events": ["*"]})
+    hook = api.create("/v1/webhooks", {"url": "https://a.invalid/", "events": ["*"]})
     one = f"/v1/webhooks/{hook['id']}"
     for role in ("supervisor", "agent", "integration", "readonly"):
         for method, path in (("GET", "/v1/webhooks"), ("GET", one), ("DELETE", one),
@@ -475,7 +487,7 @@ def test_only_admins_and_only_their_tenant(api, keys, shared_daemon):
 
 
 def test_idempotency(api):
-    body = {"url": "https://a.example/", "events": ["*"]}
+    body = {"url": "https://a.invalid/", "events": ["*"]}
     first = api.post("/v1/webhooks", body, idempotency="k")
     again = api.post("/v1/webhooks", body, idempotency="k")
     assert first.status == again.status == 201 and first.json["id"] == again.json["id"]
@@ -484,7 +496,7 @@ def test_idempotency(api):
 
 
 def test_retention(start, receiver, database, eventually):
-    daemon = start(retention_s="1s", dead_retention_s="1s", give_up_s="4s")
+    daemon = start(retention_s="1s", dead_retention_s="1s", give_up_s="1s")
     hook = add(daemon, receiver.url)
     daemon.api().contact("A")
     eventually(lambda: receiver.deliveries())

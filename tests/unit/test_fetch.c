@@ -692,7 +692,8 @@ test_urls(void)
 		"file:///etc/passwd", "http://", "http:///x", "http://u@a/",
 		"http://u:p@a/", "http://a b/", "http://a/\r\nX: y", "http://a:0/",
 		"http://a:70000/", "javascript:1", "http://[fe80::1%25eth0]/",
-		"http://a..b/", "//a/", "http://a%00b/", "gopher://a/", "http://-/\t"};
+		"http://a..b/", "//a/", "http://a%00b/", "gopher://a/",
+		"http://169592./", "http://1.2.3./", "http://a.0x7f/", "http://-/\t"};
 	struct err e;
 
 	for (size_t i = 0; i < ARRAY_LEN(good); i++) {
