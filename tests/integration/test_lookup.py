@@ -1,6 +1,7 @@
 """The company's own system is asked who a stranger is: what it says opens the pop, and
 nothing it does keeps a pop waiting."""
 
+import itertools
 import json
 import re
 import threading
@@ -251,6 +252,28 @@ def test_a_system_that_fails_is_left_alone_and_tried_again(
     eventually(answers, 20)
     assert b'interactd_lookup_breaker_open{tenant="default"} 0' in (
         daemon.api().get("/metrics").body)
+
+
+def test_a_system_that_is_down_costs_no_pop_its_time(make, crm, asterisk, subscriber):
+    daemon = make(pop_timeout=5000)
+    crm.close()
+    began = time.monotonic()
+    _, pop = ring(asterisk, subscriber)
+    assert time.monotonic() - began < 3 * SLOW
+    assert pop["contact"]["name"] is None and metric(daemon, "failed") == 1
+
+
+def test_a_flapping_system_leaves_pops_whole(make, crm, asterisk, subscriber, eventually):
+    turn = itertools.count()
+
+    def answer(path):
+        return [(500, b""), (404, b""), (200, b"{"), (404, b"")][next(turn) % 4]
+    crm.answer = answer
+    make(lookup_unknown_s=0, lookup_failures=2, lookup_pause_s=1)
+    for _ in range(12):
+        pop = Steps(asterisk, "22/direct-answered").whole("1001", subscriber)
+        assert pop["contact"]["name"] is None and pop["degraded"] is False
+    check_pops(subscriber, "default", ["1001"])
 
 
 def test_what_the_crm_says_is_shown_while_postgresql_is_away(
