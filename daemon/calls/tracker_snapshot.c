@@ -220,7 +220,8 @@ static void
 on_link_lost(struct tracker *t)
 {
 	t->in_snapshot = false;
-	t->link_lost_us = t->now_us;
+	if (!t->link_lost_us) /* else no list has told since */
+		t->link_lost_us = t->now_us;
 	list_for_each (&t->lru, it) {
 		struct chan *c = LIST_ENTRY(it, struct chan, lru_link);
 		c->unheard = c->was_unheard = true;

@@ -128,6 +128,11 @@ test_a_menu_unheard_for_long_is_not_all_there_was(void)
 		EV(3400, SNAPSHOT_BEGIN), LISTED(3400, 10, TRUNK),
 		EV(3400, SNAPSHOT_END), HANGS_UP(5000)};
 
+	const struct call_event again[] = {MENU, EV(500, LINK_LOST),
+		EV(3300, LINK_LOST), EV(3400, SNAPSHOT_BEGIN), LISTED(3400, 10, TRUNK),
+		EV(3400, SNAPSHOT_END), HANGS_UP(5000)};
+
+	RUN(again, "in 0912345678 interrupted -");
 	RUN(brief, "in 0912345678 ivr_only -");
 	RUN(dark, "in 0912345678 interrupted -");
 }
