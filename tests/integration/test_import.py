@@ -236,7 +236,8 @@ def test_a_long_file_needs_no_memory(make_daemon):
         watcher.join()
         connection.close()
     assert counts(result)[0] > size // 3000 and result["rejected"] == 0, result
-    assert most[0] - before < 16_000_000 * SLOW, (before, most[0])
+    if SLOW == 1:  # a sanitizer keeps what is freed
+        assert most[0] - before < 16_000_000, (before, most[0])
 
 
 def test_a_file_cut_off_in_the_middle_is_sent_again(make_daemon, database, eventually):
