@@ -320,14 +320,19 @@ on_written(void *arg, const struct pg_answer *pa)
 		.retry_after_s = 2,
 		.detail = "the database did not answer in time; nobody was called"};
 
-	if (!state)
+	if (!state) {
+		/* It may have been committed all the same, and then the same request
+		 * would be told of a call that never was. */
+		if (d->key && !d->refusal)
+			undo(d);
 		answer(d, &unavailable);
-	else if (str_eq(state, "new"))
+	} else if (str_eq(state, "new")) {
 		place(d);
-	else if (str_eq(state, "refused"))
+	} else if (str_eq(state, "refused")) {
 		answer_refused(d);
-	else
+	} else {
 		answer_stored(d, pa);
+	}
 }
 
 static void

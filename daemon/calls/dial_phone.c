@@ -3,8 +3,14 @@
  * An agent's phones are their interfaces, the one that a channel's pattern has found, and
  * (of an agent nobody has heard of yet) the one that the pattern says there would be. Of
  * those on channels that are up the best is taken: one named with its channel, then one
- * that was seen there, then one that the channel's pattern knows, then any. */
+ * that was seen there, then one that the channel's pattern knows, then any.
+ *
+ * Interfaces are what somebody typed: one that is itself an address outside (a trunk,
+ * Local/<number>@context, PJSIP/<number>@trunk) would be a call that dial_allow never
+ * saw, so it is no phone to place calls from. */
 #include <calls/dial_phone.h>
+
+#include <calls/phone_priv.h>
 
 #include <mem.h>
 #include <str.h>
@@ -12,6 +18,9 @@
 #include <regex.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
+
+#define EXTENSION_MAX 6
 
 enum rank { RANK_NONE, RANK_ANY, RANK_WOULD_BE, RANK_KNOWN, RANK_SEEN, RANK_NAMED };
 
@@ -24,7 +33,7 @@ struct search {
 	/* of all channels */
 	struct dial_phone *best;
 	enum rank best_rank;
-	bool any_phone, channel_there;
+	bool any_phone, channel_there, outside;
 	char down[ERR_TEXT_MAX]; /* why the channel of a phone is not up */
 };
 
@@ -73,7 +82,7 @@ endpoint_of_pattern(const struct phone_conf *conf, const char *agent, struct buf
 	return pattern_says(conf, buf_str(out), agent);
 }
 
-/* ---- Looking ------------------------------------------------------------------------ */
+/* ---- Phones that are none ------------------------------------------------------------ */
 
 static const struct phone_conf *
 conf_of(const struct channel *ch)
@@ -81,11 +90,65 @@ conf_of(const struct channel *ch)
 	return channel_conf(ch); /* begins with it: channel.h */
 }
 
+/* An extension is short and no emergency service; anything longer must be a number that
+ * may be dialled, also if digits for an outside line stand before it. */
+static bool
+number_may_ring(const struct phone_conf *conf, const char *region, const char *text)
+{
+	struct dial_number number;
+	char digits[DIAL_NUMBER_MAX];
+	struct err err;
+	enum dial_refusal no;
+
+	if (!dial_number_read(text, digits, &err))
+		return true;
+	no = dial_number_check(conf, region, digits, &number, &err);
+	if (digits[0] != '+' && strlen(digits) <= EXTENSION_MAX)
+		return no != DIAL_EMERGENCY;
+	return no == DIAL_NONE || no == DIAL_OWN_NUMBER;
+}
+
+/* What a technology is given to ring, or where: "1004", "agents", "trunk". */
+static bool
+part_may_ring(const struct phone *ph, const char *tech, const char *part)
+{
+	char *endpoint = xasprintf("%s/%s", tech, part);
+	bool ok = !phone_conf_is_trunk(ph->conf, endpoint) &&
+		  number_may_ring(ph->conf, phone_region(ph), part);
+
+	xfree(&endpoint);
+	return ok;
+}
+
+static bool
+leads_outside(const struct phone *ph, const char *endpoint)
+{
+	char *tech = xstrdup(endpoint), *part = strchr(tech, '/'), *save = NULL;
+	bool outside = phone_conf_is_trunk(ph->conf, endpoint), name;
+
+	if (part)
+		*part++ = '\0';
+	/* TECH/name alone is a phone's name, whatever digits it is made of. */
+	name = !part || (strcasecmp(tech, "Local") && !strpbrk(part, "@/:"));
+	if (!name)
+		for (part = strtok_r(part, "@/:", &save); part && !outside;
+			part = strtok_r(NULL, "@/:", &save))
+			outside = !part_may_ring(ph, tech, part);
+	xfree(&tech);
+	return outside;
+}
+
+/* ---- Looking ------------------------------------------------------------------------ */
+
 static void
 consider(struct search *s, enum rank rank, const char *endpoint)
 {
 	if (rank <= s->rank || strlen(endpoint) >= sizeof(s->endpoint))
 		return;
+	if (leads_outside(s->opts->phone_of(s->channel), endpoint)) {
+		s->outside = true;
+		return;
+	}
 	s->rank = rank;
 	str_copy(s->endpoint, sizeof(s->endpoint), endpoint);
 }
@@ -195,7 +258,9 @@ dial_phone_find(const struct dialler_opts *opts, const char *tenant, const char 
 		err_set(err, "there is no agent %s", agent);
 		return DIAL_NO_AGENT;
 	}
-	err_set(err, "agent %s has no phone%s%s: give the agent interfaces", agent,
-		channel ? " on channel " : "", channel ? channel : "");
+	err_set(err, "agent %s has no phone%s%s: %s", agent,
+		channel ? " on channel " : "", channel ? channel : "",
+		s.outside ? "an interface that leads outside is none"
+			  : "give the agent interfaces");
 	return DIAL_NO_PHONE;
 }

@@ -192,6 +192,28 @@ def test_the_rate_is_an_agents_own(start, asterisk):
     assert dial(daemon, agent="1002").status == 202
 
 
+@pytest.mark.parametrize("interface", [
+    "PJSIP/trunk", "PJSIP/+886900123456@trunk", "PJSIP/anybody@trunk",
+    "PJSIP/trunk/sip:900@example.com", "Local/119@from-internal",
+    "Local/+33142685300@from-internal/n", "Local/90033142685300@from-internal",
+    "pbx-main:Local/+33142685300@from-internal"])
+def test_an_interface_is_no_way_around_dial_allow(start, asterisk, interface):
+    daemon = start(dial_prefix="9")
+    daemon.api().create("/v1/agents", {"id": "lin", "interfaces": [interface]})
+    answer = dial(daemon, agent="lin")
+    assert answer.status == 409 and answer.json["reason"] == "no_phone", answer
+    assert "outside" in answer.json["detail"]
+    assert not asterisk.seen("Originate")
+
+
+@pytest.mark.parametrize("interface", ["Local/1004@from-queue/n", "PJSIP/119",
+                                       "Local/0912345678@from-internal"])
+def test_an_interface_that_is_a_phone(start, asterisk, interface):
+    daemon = start()
+    daemon.api().create("/v1/agents", {"id": "lin", "interfaces": [interface]})
+    assert dial(daemon, agent="lin").json["interface"] == interface
+
+
 def test_an_agents_phone(start, asterisk, eventually):
     daemon = start(agent_prefix="tpe-")
     api = daemon.api()
