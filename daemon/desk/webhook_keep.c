@@ -4,7 +4,9 @@
  * Before the list is known for the first time (PostgreSQL was away at the start), changes
  * are stamped as if somebody wanted them: the database knows better when they are written.
  * Events without a transaction are written in their order, one batch at a time, again and
- * again until the answer is known: a row is made once per event id. */
+ * again until the answer is known: a row is made once per event id. What the database
+ * refuses for a reason of its own (a full disk, a standby, a deadlock) is tried again; what
+ * it refuses for the event's sake is tried alone, so that it takes no other with it. */
 #include <desk/webhook_priv.h>
 
 #include <mem.h>
@@ -88,23 +90,43 @@ webhooks_keeps_free(struct webhooks *ws)
 		keeping_free(ws, keeping_first(ws));
 }
 
+/* Data exception, constraint, a limit exceeded, raised by a function: PostgreSQL,
+ * appendix A. All else may pass. */
+static bool
+is_events_fault(const struct pg_answer *a)
+{
+	static const char *const classes[] = {"21", "22", "23", "54", "P0"};
+
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (a->status == PG_ERROR && !strncmp(a->sqlstate, classes[i], 2))
+			return true;
+	return false;
+}
+
 /* The first n_keeping of the list were asked for. */
 static void
 on_kept(void *arg, const struct pg_answer *a)
 {
 	struct webhooks *ws = arg;
 	unsigned n = ws->n_keeping;
+	bool refused = is_events_fault(a);
 
 	ws->asking--;
 	ws->n_keeping = 0;
-	if (a->status != PG_OK && a->status != PG_ERROR)
+	if (a->status != PG_OK && !refused)
 		return; /* the poll tries again */
-	if (a->status == PG_ERROR)
-		log_warnx("webhook", "%u events could not be kept for webhooks (%s)", n,
+	if (refused && n > 1) {
+		ws->n_singly = n;
+		webhooks_keeps_pump(ws);
+		return;
+	}
+	ws->n_singly -= ws->n_singly > 0;
+	if (refused)
+		log_warnx("webhook", "an event could not be kept for webhooks (%s)",
 			a->sqlstate);
 	for (; n; n--) {
 		struct keeping *k = keeping_first(ws);
-		if (a->status == PG_OK)
+		if (!refused)
 			webhooks_kick(ws, k->tenant, k->type);
 		keeping_free(ws, k);
 	}
@@ -114,6 +136,7 @@ on_kept(void *arg, const struct pg_answer *a)
 void
 webhooks_keeps_pump(struct webhooks *ws)
 {
+	unsigned max = ws->n_singly ? 1 : BATCH_MAX;
 	struct pg_unit *u;
 
 	if (ws->n_keeping || list_is_empty(&ws->keeps) || !pg_is_up(ws->pg))
@@ -121,7 +144,7 @@ webhooks_keeps_pump(struct webhooks *ws)
 	u = pg_unit_new(ws->pg);
 	list_for_each (&ws->keeps, it) {
 		const struct keeping *k = LIST_ENTRY(it, struct keeping, link);
-		if (ws->n_keeping == BATCH_MAX)
+		if (ws->n_keeping == max)
 			break;
 		ws->n_keeping++;
 		events_keep(u, k->tenant, &k->stamp, 0, k->type, k->object, k->changes);

@@ -81,6 +81,7 @@ struct webhooks {
 	struct log_once report_log, keep_log;
 	struct list keeps;	     /* of struct keeping, webhook_keep.c */
 	unsigned n_keeps, n_keeping; /* all; those asked for, the first */
+	unsigned n_singly;	     /* the first so many go one by one */
 };
 
 /* webhook.c */

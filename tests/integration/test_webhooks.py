@@ -503,3 +503,47 @@ def test_retention(start, receiver, database, eventually):
     eventually(lambda: database.one("select count(*) from webhook_delivery") == 0, 15)
     daemon.api().delete(f"/v1/webhooks/{hook['id']}")
     eventually(lambda: database.one("select count(*) from webhook") == 0, 15)
+
+
+# ---- events that no transaction writes
+
+
+def refuse(database, code, text):
+    """From now on a delivery whose body holds text is refused with this SQLSTATE."""
+    database("create sequence refused")
+    database(f"""create function refuse() returns trigger language plpgsql as $$ begin
+        perform nextval('refused'); raise exception 'no' using errcode = '{code}'; end $$""")
+    database("create trigger refuse before insert on webhook_delivery for each row "
+             f"when (strpos(new.body, '{text}') > 0) execute function refuse()")
+
+
+def states_told(receiver):
+    return [d.event["object"]["id"] for d in receiver.deliveries()
+            if d.event["type"] == "agent.state_changed"]
+
+
+def test_a_full_disk_of_the_database_loses_no_event(start, receiver, database, eventually):
+    daemon = start()
+    add(daemon, receiver.url, ["agent.*"])
+    refuse(database, "53100", '"paused"')
+    agents = [daemon.api().create("/v1/agents", {"id": f"a{n}"})["id"] for n in range(3)]
+    for agent in agents:
+        assert daemon.api().put(f"/v1/agents/{agent}/state", {"state": "paused"}).status == 200
+    eventually(lambda: database.one("select is_called from refused"))
+    database("drop trigger refuse on webhook_delivery")
+    eventually(lambda: sorted(states_told(receiver)) == agents)
+
+
+def test_an_event_that_is_refused_takes_no_other_with_it(
+        start, receiver, database, eventually):
+    daemon = start()
+    add(daemon, receiver.url, ["agent.*"])
+    refuse(database, "22000", '"id":"a4"')
+    agents = [daemon.api().create("/v1/agents", {"id": f"a{n}"})["id"] for n in range(9)]
+    database.server.pause()
+    for agent in agents:
+        assert daemon.api().put(f"/v1/agents/{agent}/state", {"state": "paused"}).status == 200
+    database.server.resume()
+    agents.remove("a4")
+    eventually(lambda: sorted(states_told(receiver)) == agents)
+    daemon.expect("could not be kept")
