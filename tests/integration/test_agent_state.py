@@ -45,8 +45,11 @@ def becomes(eventually):
     """becomes(daemon, state="paused", …): until the agent's state has these members."""
     def wait(daemon, agent="1001", **members):
         def so():
-            got = state_of(daemon, agent)
-            return got if all(got[k] == v for k, v in members.items()) else None
+            got = daemon.api().get(f"/v1/agents/{agent}/state")
+            if got.status == 404:  # nobody has told of this agent yet
+                return None
+            assert got.status == 200, got
+            return got.json if all(got.json[k] == v for k, v in members.items()) else None
         try:
             return eventually(so)
         except TimeoutError:

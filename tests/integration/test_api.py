@@ -32,6 +32,9 @@ ROUTES = [
                                   "summary": "x"}, WRITE, None),
     ("GET", f"/v1/interactions/{NOBODY}", None, ALL, 404),
     ("GET", "/v1/calls", None, ALL - {"agent"}, 200),
+    ("POST", "/v1/calls", {"agent": "nobody-yet", "to": "0912345678"}, WRITE, 409),
+    ("POST", "/v1/contacts/import?dry_run=1", None, LEAD | {"integration"}, 415),
+    ("POST", "/v1/lookup", {"number": "0912345678"}, {"admin"}, 404),
     ("GET", "/v1/agents", None, ALL, 200),
     ("POST", "/v1/agents", {"id": "a1", "name": "A"}, LEAD, None),
     ("GET", "/v1/agents/nobody-yet", None, ALL, 404),
@@ -52,6 +55,18 @@ ROUTES = [
     ("GET", "/v1/quarantine", None, {"admin"}, 200),
     ("POST", "/v1/quarantine/retry", None, {"admin"}, 200),
     ("POST", "/v1/channels/none/resync", None, LEAD, 404),
+    ("GET", "/v1/channels/none/gaps", None, ALL - {"agent"}, 404),
+    ("POST", "/v1/webhooks", {"url": "http://127.0.0.1/", "events": ["*"]}, {"admin"}, 422),
+    ("GET", "/v1/webhooks", None, {"admin"}, 200),
+    ("GET", "/v1/webhooks/dead-letters", None, {"admin"}, 200),
+    ("GET", f"/v1/webhooks/{NOBODY}", None, {"admin"}, 404),
+    ("PATCH", f"/v1/webhooks/{NOBODY}", {"enabled": False}, {"admin"}, 404),
+    ("DELETE", f"/v1/webhooks/{NOBODY}", None, {"admin"}, 404),
+    ("POST", f"/v1/webhooks/{NOBODY}/test", None, {"admin"}, 404),
+    ("POST", f"/v1/webhooks/{NOBODY}/replay", {"from": "2026-11-21T00:00:00Z"}, {"admin"}, 404),
+    ("GET", f"/v1/webhooks/{NOBODY}/deliveries", None, {"admin"}, 404),
+    ("GET", f"/v1/webhooks/{NOBODY}/deliveries/{NOBODY}", None, {"admin"}, 404),
+    ("POST", f"/v1/webhooks/{NOBODY}/deliveries/{NOBODY}/replay", None, {"admin"}, 404),
 ]
 
 
