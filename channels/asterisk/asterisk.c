@@ -30,8 +30,8 @@ static const struct conf_key keys[] = {
 	{"username", CONF_STRING, AT(username), NULL, 1, 80, CONF_REQUIRED, NULL,
 		"The manager user, a section of manager.conf. It needs read = "
 		"call,agent,system,user,dialplan,dtmf (fewer see less) and write = "
-		"reporting,system (originate too, to place calls; agent, to pause "
-		"queue members)."},
+		"reporting,system,call (originate too, to place calls; agent, to "
+		"pause queue members)."},
 	{"secret", CONF_STRING, AT(secret), NULL, 1, 256, CONF_REQUIRED | CONF_SECRET,
 		NULL, "The manager user's secret."},
 	{"auth", CONF_CHOICE, AT(auth), "md5", 0, 0, 0, auth_choices,
