@@ -154,7 +154,7 @@ DEB_BUILD := gcc g++ pkg-config libevent-dev libhiredis-dev libpq-dev libjansson
 DEB_RUN := postgresql-15 redis-server redis-tools procps
 DEB_TEST := python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis python3-websockets \
 	python3-aiohttp python3-jsonschema sip-tester curl openssl clang clang-format libclang-rt-14-dev \
-	ca-certificates
+	ca-certificates mandoc
 export DEB_ALL := $(DEB_BUILD) $(DEB_RUN) $(DEB_TEST)
 deps:
 	@tests/lib/deps install

@@ -2,6 +2,7 @@
 options, configuration keys, routes, metrics, files and make's targets."""
 import json
 import re
+import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
@@ -244,3 +245,41 @@ def test_examples_are_sound(name):
             compile(content, name, "exec")
         elif language == "json":
             json.loads(content)
+
+
+PAGES = sorted(p.name for p in (ROOT / "conf").glob("*.[0-9]")) + ["interactctl.1"]
+
+
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="there is no mandoc")
+@pytest.mark.parametrize("page", PAGES)
+def test_manual_pages_are_well_formed(page):
+    path = ROOT / "conf" / page
+    text = path.read_text(encoding="utf-8") if path.exists() else ctl("manual")
+    done = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=text, text=True,
+                          capture_output=True, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+def defaults():
+    """{key: default} as interactd.conf(5) says them, where a key has one meaning."""
+    items = [(item.split()[0], re.search(r"^Default: (\S+)\.$", item, re.M)) for item in
+             re.split(r"^\.It Cm ", read("conf/interactd.conf.5"), flags=re.M)[1:]]
+    names = Counter(key for key, _ in items)
+    return {key: default[1] for key, default in items if default and names[key] == 1}
+
+
+def test_sample_and_manual_agree_on_defaults():
+    """What is commented out in the sample shows the default."""
+    sample = dict(re.findall(r"^#(\w+) = *(.*)$", read("conf/interactd.conf"), re.M))
+    shown = {key: value for key, value in defaults().items() if key in sample}
+    assert len(shown) > 30
+    assert shown == {key: sample[key] for key in shown}
+
+
+def test_drivers_defaults_are_those_of_the_manual():
+    out = subprocess.run([BUILD / "interactd", "--drivers"], capture_output=True, text=True,
+                         check=True).stdout
+    real = dict(re.findall(r"^#(\w+) = (\S.*)$", out, re.M))
+    told = {key: value for key, value in defaults().items() if key in real}
+    assert len(told) > 12
+    assert told == {key: real[key] for key in told}
