@@ -74,6 +74,18 @@ of_reason(const struct tcall *call, enum call_reason reason, bool left)
 	return is_patchy(call) ? CALL_DISP_INTERRUPTED : CALL_DISP_NO_ANSWER;
 }
 
+/* A wait is `reassigned` only if its end was heard, and then all after it was too. */
+static enum call_disposition
+of_queue(const struct tcall *call, enum call_reason reason)
+{
+	if (reason == CALL_REASON_NO_ANSWER)
+		return CALL_DISP_QUEUE_TIMEOUT;
+	if (reason == CALL_REASON_REASSIGNED && call->customer &&
+		!call->customer->was_unheard && !caller_left(call))
+		return CALL_DISP_NO_ANSWER;
+	return of_reason(call, reason, caller_left(call));
+}
+
 /* What was tried last decides. Phones that a queue rang are the queue's affair. */
 static enum call_disposition
 unanswered_inbound(const struct tcall *call)
@@ -84,10 +96,7 @@ unanswered_inbound(const struct tcall *call)
 		it = it->prev) {
 		const struct tleg *leg = leg_of(it);
 		if (leg->pub.type == LEG_QUEUE)
-			return leg->pub.result == CALL_REASON_NO_ANSWER
-				       ? CALL_DISP_QUEUE_TIMEOUT
-				       : of_reason(call, leg->pub.result,
-						 caller_left(call));
+			return of_queue(call, leg->pub.result);
 		if (leg->pub.type != LEG_RING && leg->pub.type != LEG_TRANSFER)
 			continue;
 		if (!leg->pub.queue)

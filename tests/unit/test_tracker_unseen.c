@@ -216,6 +216,20 @@ test_fetched_from_parking_while_it_was_listed(void)
 	RUN(events, "in 0912345678 answered 1001 | 1001 talking completed");
 }
 
+/* Its leaving the queue was heard, and so was all that came after. */
+static void
+test_a_recovered_caller_leaves_the_queue_and_hangs_up_later(void)
+{
+	const struct call_event events[] = {EV(0, SNAPSHOT_BEGIN),
+		LISTED(0, 10, TRUNK, .caller_number = "0912345678"),
+		EV(0, SNAPSHOT_WAITING, U(10), .queue = "sales"), EV(0, SNAPSHOT_END),
+		EV(3000, QUEUE_ABANDON, U(10), L(10), .queue = "sales"),
+		EV(3000, QUEUE_LEAVE, U(10), L(10), .queue = "sales"),
+		EV(4500, CHANNEL_HANGUP, U(10), L(10), .cause = 0)};
+
+	RUN(events, "in 0912345678 no_answer - | sales waiting reassigned");
+}
+
 /* A restart is found out by asking when the system was started: calls come before the
  * answer does. */
 static void
@@ -248,6 +262,7 @@ main(void)
 	TEST(test_a_phone_that_hangs_up_was_answered_unheard);
 	TEST(test_an_outgoing_call_that_is_first_seen_dialling);
 	TEST(test_fetched_from_parking_while_it_was_listed);
+	TEST(test_a_recovered_caller_leaves_the_queue_and_hangs_up_later);
 	TEST(test_a_call_that_came_before_the_restart_was_known);
 	return test_done();
 }
