@@ -2,7 +2,11 @@
  * framed, DialBegin picked out, one look-up of the caller and ten recent entries, one
  * PUBLISH. No state, no call, no queue, no spool, no numbering; a line lost stays lost.
  *
- *	floor_pop PORT CONNINFO REDIS_SOCKET
+ *	floor_pop PORT CONNINFO REDIS_SOCKET [SPOOL]
+ *
+ * With SPOOL, a file, it also does the least that the contract asks for beside (see
+ * floor_duties.h): then it is what a program without states, queues, legs, redelivery
+ * and outages would cost.
  *
  * One libevent loop, one pipelined libpq connection, one hiredis connection, as the
  * product has them. The answers of a pipeline come in order, so a queue of callers is
@@ -23,6 +27,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "floor_duties.h"
+
 #define WAITING_MAX (1u << 18)
 
 static const char LOOK_UP[] =
@@ -31,10 +37,6 @@ static const char LOOK_UP[] =
 	"from address a join contact c on c.id = a.contact_id left join lateral "
 	"(select * from timeline where contact_id = a.contact_id "
 	"order by at desc, id desc limit 10) t on true where a.value = $1";
-
-struct caller {
-	char number[32], name[48], uid[48], agent[32];
-};
 
 static struct caller *waiting; /* a ring: what the pipeline will answer, in order */
 static unsigned asked, answered;
@@ -101,8 +103,10 @@ static void
 publish(const struct caller *c, const PGresult *r)
 {
 	buf_clear(&pop);
+	if (!duties.on)
+		buf_adds(&pop, "{\"v\":1,\"type\":\"pop.open\"");
 	buf_printf(&pop,
-		"{\"v\":1,\"type\":\"pop.open\",\"agent\":\"%s\",\"call_id\":\"%s\","
+		",\"agent\":\"%s\",\"call_id\":\"%s\","
 		"\"remote\":{\"value\":\"%s\",\"display\":\"%s\"},\"contact\":",
 		c->agent, c->uid, c->number, c->name);
 	if (PQntuples(r))
@@ -110,6 +114,10 @@ publish(const struct caller *c, const PGresult *r)
 	else
 		buf_adds(&pop, "null,\"recent\":[]");
 	buf_addc(&pop, '}');
+	if (duties.on) {
+		duties_open(c, PQntuples(r) ? int8_of(r, 0, 0) : 0, &pop);
+		return;
+	}
 	redisAsyncCommand(redis, NULL, NULL, "PUBLISH interactd:default:agent:%s %b",
 		c->agent, pop.data, pop.len);
 }
@@ -200,6 +208,7 @@ on_dial_begin(const char *message, size_t len)
 	memcpy(c.number, "+86", 3);
 	field(message, len, "\r\nCallerIDName: ", c.name, sizeof(c.name));
 	field(message, len, "\r\nLinkedid: ", c.uid, sizeof(c.uid));
+	field(message, len, "\r\nDestUniqueid: ", c.leg, sizeof(c.leg));
 	field(message, len, "\r\nDestChannel: ", channel, sizeof(channel));
 	dash = strrchr(channel, '-');
 	slash = strchr(channel, '/');
@@ -211,9 +220,27 @@ on_dial_begin(const char *message, size_t len)
 }
 
 static void
+on_message(const char *message, size_t len)
+{
+	static const char dial[] = "Event: DialBegin\r\n", end[] = "Event: DialEnd\r\n",
+			  hangup[] = "Event: Hangup\r\n";
+	char leg[48];
+
+	events++;
+	if (len > sizeof(dial) && !memcmp(message, dial, sizeof(dial) - 1)) {
+		on_dial_begin(message, len);
+	} else if (duties.on && !memcmp(message, end, sizeof(end) - 1)) {
+		field(message, len, "\r\nDestUniqueid: ", leg, sizeof(leg));
+		duties_answer(leg);
+	} else if (duties.on && !memcmp(message, hangup, sizeof(hangup) - 1)) {
+		field(message, len, "\r\nUniqueid: ", leg, sizeof(leg));
+		duties_end(leg);
+	}
+}
+
+static void
 on_ami(evutil_socket_t fd, short what, void *arg)
 {
-	static const char dial[] = "Event: DialBegin\r\n";
 	char *at, *end;
 	ssize_t n;
 
@@ -226,6 +253,7 @@ on_ami(evutil_socket_t fd, short what, void *arg)
 		event_base_loopbreak(base);
 		return;
 	}
+	duties_spool(input.data + input.len, (size_t)n);
 	input.len += (size_t)n;
 	for (;;) {
 		at = input.data + input_at;
@@ -233,10 +261,7 @@ on_ami(evutil_socket_t fd, short what, void *arg)
 		if (!end)
 			return;
 		end += 4;
-		events++;
-		if ((size_t)(end - at) > sizeof(dial) &&
-			!memcmp(at, dial, sizeof(dial) - 1))
-			on_dial_begin(at, (size_t)(end - at));
+		on_message(at, (size_t)(end - at));
 		input_at = (size_t)(end - input.data);
 	}
 }
@@ -296,8 +321,8 @@ main(int argc, char **argv)
 {
 	struct rusage used;
 
-	if (argc != 4)
-		die("usage", "floor_pop PORT CONNINFO REDIS_SOCKET");
+	if (argc != 4 && argc != 5)
+		die("usage", "floor_pop PORT CONNINFO REDIS_SOCKET [SPOOL]");
 	base = event_base_new();
 	waiting = xcalloc(WAITING_MAX, sizeof(*waiting));
 	connect_pg(argv[2]);
@@ -305,6 +330,8 @@ main(int argc, char **argv)
 	if (redis->err)
 		die("redis", redis->errstr);
 	redisLibeventAttach(redis, base);
+	if (argc == 5)
+		duties_begin(base, redis, argv[2], argv[3], argv[4]);
 	connect_ami(atoi(argv[1]));
 	event_base_dispatch(base);
 	getrusage(RUSAGE_SELF, &used);

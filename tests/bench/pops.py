@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import calls
-from machine import Helper, resident_kb, start_daemon
+from machine import Helper, cpu_ms as machine_cpu_ms, resident_kb, start_daemon
 
 AGENTS = 1000
 # A rate is sustained if every pop comes, none degraded, and so soon.
@@ -58,6 +58,12 @@ class Load:
         total["missing"] = count - total["opens"]
         return total
 
+    def cpu_ms(self):
+        """Processor time so far of all that works for pops, but not of who plays the
+        calls and who listens."""
+        return machine_cpu_ms([self.pid, self.store.redis.process.pid,
+                               *self.store.postgres.processes()])
+
     def close(self):
         self.player.close()
         self.ears.close()
@@ -75,9 +81,10 @@ def merge(total, part):
 
 
 @contextmanager
-def floor(store, script):
+def floor(store, script, *more):
     load = Load(store, script)
-    target = Helper("floor_pop", load.port, store.floor, store.redis.path)
+    target = Helper("floor_pop", load.port, store.floor, store.redis.path, *more)
+    load.pid = target.process.pid
     try:
         load.wait_client()
         yield load
@@ -87,12 +94,23 @@ def floor(store, script):
 
 
 @contextmanager
+def duties(store, script):
+    """The floor with what the contract asks for beside the pop, in the least way."""
+    store.empty_redis()
+    with tempfile.TemporaryDirectory() as directory:
+        with floor(store, script, Path(directory) / "spool") as load:
+            yield load
+
+
+@contextmanager
 def ours(store, script):
+    store.empty_redis()
     load = Load(store, script)
     with tempfile.TemporaryDirectory() as directory:
         daemon = start_daemon(Path(directory) / "d", store.conninfo, store.redis,
                               load.port)
         load.daemon = daemon
+        load.pid = daemon.process.pid
         try:
             yield load
         finally:

@@ -85,6 +85,10 @@ class Store:
         if self.postgres.pid:
             self.postgres.stop()
 
+    def empty_redis(self):
+        subprocess.run(["redis-cli", "-s", self.redis.path, "flushall"], check=True,
+                       stdout=subprocess.DEVNULL)
+
     def sql(self, conninfo, *statements):
         command = ["psql", "-qXAt", "-v", "ON_ERROR_STOP=1", conninfo]
         for s in statements:
