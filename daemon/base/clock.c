@@ -83,6 +83,16 @@ date_from_days(int64_t days, int *year_r, int *month_r, int *day_r)
 	*year_r = (int)(yoe + era * 400 + (*month_r <= 2));
 }
 
+/* The last n digits of v. Returns what follows. */
+static char *
+put_digits(char *at, unsigned v, int n, char after)
+{
+	for (int i = n; i-- > 0; v /= 10)
+		at[i] = (char)('0' + v % 10);
+	at[n] = after;
+	return at + n + 1;
+}
+
 char *
 clock_format(char dst[CLOCK_RFC3339_LEN], int64_t wall_us)
 {
@@ -95,9 +105,14 @@ clock_format(char dst[CLOCK_RFC3339_LEN], int64_t wall_us)
 	int64_t days = floor_div(wall_us, US_PER_DAY);
 	unsigned ms = (unsigned)((wall_us - days * US_PER_DAY) / 1000);
 	date_from_days(days, &year, &month, &day);
-	snprintf(dst, CLOCK_RFC3339_LEN, "%04u-%02u-%02uT%02u:%02u:%02u.%03uZ",
-		(unsigned)year % 10000, (unsigned)month % 100, (unsigned)day % 100,
-		ms / 3600000 % 100, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+	char *at = put_digits(dst, (unsigned)year, 4, '-');
+	at = put_digits(at, (unsigned)month, 2, '-');
+	at = put_digits(at, (unsigned)day, 2, 'T');
+	at = put_digits(at, ms / 3600000, 2, ':');
+	at = put_digits(at, ms / 60000 % 60, 2, ':');
+	at = put_digits(at, ms / 1000 % 60, 2, '.');
+	at = put_digits(at, ms % 1000, 3, 'Z');
+	*at = '\0';
 	return dst;
 }
 

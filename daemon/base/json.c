@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,13 @@ json_escape(struct buf *out, unsigned char c)
 	buf_printf(out, "\\u%04x", c);
 }
 
+/* Characters that stand for themselves; nearly all of nearly every string. */
+static bool
+is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 void
 json_quote(struct buf *out, const char *s, size_t len)
 {
@@ -46,8 +54,11 @@ json_quote(struct buf *out, const char *s, size_t len)
 	buf_addc(out, '"');
 	for (size_t i = 0, n; i < len; i += n ? n : 1) {
 		unsigned char c = (unsigned char)s[i];
+		n = 1;
+		if (is_plain(c))
+			continue;
 		n = utf8_next(s + i, len - i);
-		if (n > 1 || (n == 1 && c >= 0x20 && c != '"' && c != '\\'))
+		if (n > 1 || c == 0x7f)
 			continue;
 		buf_add(out, s + plain, i - plain);
 		plain = i + 1;
@@ -67,7 +78,7 @@ json_begin(struct json_out *o, const char *key)
 	if (o->comma[o->depth])
 		buf_addc(o->buf, ',');
 	o->comma[o->depth] = true;
-	if (key) {
+	if (key) { /* perhaps a stranger's: names of variables are */
 		json_quote(o->buf, key, strlen(key));
 		buf_addc(o->buf, ':');
 	}

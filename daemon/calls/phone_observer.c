@@ -200,6 +200,7 @@ saving_new(struct phone_call *pc, const struct uuid *absorbed_by, const char *so
 	s->gone = !uuid_is_nil(absorbed_by);
 	s->quiet = pc->phone->replaying;
 	s->remote = r->remote;
+	buf_reserve(&s->json, 1000);
 	json_out_init(&j, &s->json);
 	call_record_json(&j, NULL, r, &nobody);
 	return s;

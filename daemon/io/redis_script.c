@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Room for a command's head and the name of the script. */
+#define HEAD_MAX 128
+
 struct redis_script {
 	struct list link;
 	const char *lua;
@@ -89,6 +92,8 @@ redis_eval(struct redis *r, struct redis_script *s, int n_keys, int n,
 	for (int i = 0; i < n; i++)
 		redis_put_word(&tail, keys_and_args[i],
 			lens ? lens[i] : strlen(keys_and_args[i]));
+	buf_reserve(&first, tail.len + HEAD_MAX);
+	buf_reserve(&again, tail.len + strlen(s->lua) + HEAD_MAX);
 	redis_put_head(&first, (size_t)n + 3);
 	redis_put_words(&first, 2, by_sha);
 	buf_add(&first, tail.data, tail.len);

@@ -16,6 +16,7 @@
 #include <string.h>
 
 #define CARD_DEADLINE_MS 5000
+#define TEXT_USUAL	 1000 /* bytes: what most JSON texts here need */
 
 struct card_query {
 	card_fn *cb; /* NULL: cancelled */
@@ -190,6 +191,7 @@ contact_text(const struct pg_answer *a, size_t row)
 	struct buf out = BUF_INIT;
 	struct json_out j;
 
+	buf_reserve(&out, TEXT_USUAL);
 	json_out_init(&j, &out);
 	put_contact(&j, a, row, true);
 	return buf_steal(&out);
@@ -202,6 +204,7 @@ array_text(const struct pg_answer *a, char tag)
 	struct buf out = BUF_INIT;
 	struct json_out j;
 
+	buf_reserve(&out, rows_tagged(a, tag) ? TEXT_USUAL : 0);
 	json_out_init(&j, &out);
 	json_put_array(&j, NULL);
 	for (size_t row = 0; row < pg_rows(a, 0); row++) {
