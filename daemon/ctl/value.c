@@ -88,7 +88,8 @@ add_value(struct buf *out, const json_t *value)
 	} else if (json_is_array(value) && is_flat(value)) {
 		value_join(out, value);
 	} else {
-		char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
+		char *text = json_dumps(
+			value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(9));
 		buf_adds(out, text ? text : "");
 		free(text);
 	}

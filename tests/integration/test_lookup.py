@@ -308,6 +308,7 @@ def test_interactctl_lookup_tells_what_happened(make, crm):
     crm.answer = (200, LI)
     tried = daemon.ctl("lookup", "0912345678", "--queue", "sales & more")
     assert tried.returncode == 0 and "李四" in tried.stdout and "found" in tried.stdout
+    assert re.search(r"^took_ms +\d+(\.\d)?$", tried.stdout, re.M), tried.stdout
     assert crm.asked[-1] == "/who?n=%2B886912345678&q=sales%20%26%20more"
     crm.answer = (404, b"")
     assert daemon.ctl("lookup", "0912345678").returncode == 4
