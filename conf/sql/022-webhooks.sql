@@ -149,6 +149,31 @@ begin
 				'[]')) with ordinality a(id, n)) e);
 end $$;
 
+-- The same for several contacts at once, each with its number from 1 (at most 255) and its
+-- state, 'created' or 'updated': the events of the n-th have the numbers from n * 256.
+create function contacts_events(p_tenant integer, p_id uuid, p_at bigint, a_n integer[],
+	a_state text[], a_object text[]) returns integer language plpgsql as $$
+begin
+	if p_id is null then
+		return 0;
+	end if;
+	return (select events_keep(array_agg(p_tenant order by n),
+			array_agg(event_nth(p_id, n) order by n),
+			array_agg(e.type order by n), array_agg(p_at order by n),
+			array_agg(e.object order by n), array_agg(e.changes order by n))
+		from (select c.n * 256 as n, 'contact.' || c.state as type, c.object,
+				null as changes
+			from unnest(a_n, a_state, a_object) c(n, state, object)
+			union all
+			select c.n * 256 + a.k::integer, 'contact.merged', c.object,
+				'{"absorbed":"' || a.id || '"}'
+			from unnest(a_n, a_state, a_object) c(n, state, object),
+				jsonb_array_elements_text(coalesce(
+					c.object::jsonb->'absorbed', '[]'))
+				with ordinality a(id, k)
+			where a.k < 256) e);
+end $$;
+
 -- interactions_save with the events of its savings. Arrays e_* have one element per saving
 -- that has some: its unit, whether it is the unit's first saving, its stamp, whether it is
 -- an end, whether it is replayed (then only what is new is told), the object with a null

@@ -1,4 +1,5 @@
 /* contacts.c - /v1/contacts… and /v1/interactions…: people and what happened. */
+#include <api/publish.h>
 #include <api/reply.h>
 #include <api/routes.h>
 #include <mem.h>
@@ -41,33 +42,14 @@ change_new(
 	return c;
 }
 
-/* Unnamed contacts that the change made part of this one. */
-static void
-publish_absorbed(const struct change *c, const char *object)
-{
-	const struct caller *caller = caller_of(c->request);
-	size_t i;
-	json_t *id, *contact = json_loads(object, 0, NULL);
-	json_array_foreach(json_object_get(contact, "absorbed"), i, id)
-	{
-		char *changes =
-			xasprintf("{\"absorbed\":\"%s\"}", json_string_value(id));
-		events_told(caller->app->events, caller->tenant, &c->stamp,
-			(unsigned)i + 1, "contact.merged", object, changes);
-		xfree(&changes);
-	}
-	json_decref(contact);
-}
-
 static void
 publish_change(const struct change *c, const struct store_answer *a)
 {
 	const struct caller *caller = caller_of(c->request);
 	const char *type = a->status == STORE_CREATED ? c->created : c->updated;
 	char *changes = c->updated ? json_dumps(c->body, JSON_COMPACT) : NULL;
-	events_told(caller->app->events, caller->tenant, &c->stamp, 0, type, a->json,
+	publish_object(caller->app, caller->tenant, &c->stamp, 0, type, a->json,
 		a->status == STORE_CREATED ? NULL : changes);
-	publish_absorbed(c, a->json);
 	free(changes);
 }
 

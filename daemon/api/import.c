@@ -132,12 +132,23 @@ on_room(void *arg)
 	http_receive_pause(u->request, false);
 }
 
-static void
-on_object(void *arg, const char *state, const char *json)
+/* Of u->tenant: the import has a copy of it. */
+static struct event_stamp
+stamp(void *arg, const struct tenant *tenant)
 {
 	struct running *u = arg;
 
-	publish_object(u->app, u->tenant,
+	(void)tenant;
+	return events_stamp(u->app->events, u->tenant);
+}
+
+static void
+on_object(void *arg, const struct event_stamp *stamped, unsigned nth, const char *state,
+	const char *json)
+{
+	struct running *u = arg;
+
+	publish_object(u->app, u->tenant, stamped, nth,
 		str_eq(state, "created") ? "contact.created" : "contact.updated", json,
 		NULL);
 }
@@ -239,7 +250,8 @@ take_opts(struct http_request *r, struct import_opts *o, char charset[32])
 void
 route_contact_import(struct http_request *r, void *arg)
 {
-	static const struct import_callbacks callbacks = {on_room, on_object, on_done};
+	static const struct import_callbacks callbacks = {
+		on_room, on_object, on_done, stamp};
 	static const struct http_receiver receiver = {on_piece, on_end};
 	struct app *app = arg;
 	struct imports *all = app->imports;

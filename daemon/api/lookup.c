@@ -39,11 +39,19 @@ app_lookups_set(struct app *app, const struct conf *conf)
 	}
 }
 
-static void
-on_changed(void *arg, const struct tenant *tenant, const char *state, const char *json)
+static struct event_stamp
+stamp(void *arg, const struct tenant *tenant)
 {
 	struct app *app = arg;
-	publish_object(app, tenant,
+	return events_stamp(app->events, tenant);
+}
+
+static void
+on_changed(void *arg, const struct tenant *tenant, const struct event_stamp *stamped,
+	unsigned nth, const char *state, const char *json)
+{
+	struct app *app = arg;
+	publish_object(app, tenant, stamped, nth,
 		str_eq(state, "created") ? "contact.created" : "contact.updated", json,
 		NULL);
 }
@@ -52,7 +60,7 @@ struct lookups *
 app_lookups_new(struct app *app)
 {
 	app->lookups = lookups_new(&app->store);
-	lookups_on_change(app->lookups, on_changed, app);
+	lookups_on_change(app->lookups, stamp, on_changed, app);
 	app_lookups_set(app, app->conf);
 	return app->lookups;
 }

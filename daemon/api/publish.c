@@ -9,7 +9,8 @@
 
 /* Unnamed contacts that the change made part of this one. */
 static void
-publish_absorbed(struct app *app, const struct tenant *tenant, const char *object)
+publish_absorbed(struct app *app, const struct tenant *tenant,
+	const struct event_stamp *stamp, unsigned nth, const char *object)
 {
 	size_t i;
 	json_t *id, *contact = json_loads(object, 0, NULL);
@@ -17,17 +18,19 @@ publish_absorbed(struct app *app, const struct tenant *tenant, const char *objec
 	{
 		char *changes =
 			xasprintf("{\"absorbed\":\"%s\"}", json_string_value(id));
-		events_publish(app->events, tenant, "contact.merged", object, changes);
+		events_told(app->events, tenant, stamp, nth + (unsigned)i + 1,
+			"contact.merged", object, changes);
 		xfree(&changes);
 	}
 	json_decref(contact);
 }
 
 void
-publish_object(struct app *app, const struct tenant *tenant, const char *type,
+publish_object(struct app *app, const struct tenant *tenant,
+	const struct event_stamp *stamp, unsigned nth, const char *type,
 	const char *object, const char *changes)
 {
-	events_publish(app->events, tenant, type, object, changes);
+	events_told(app->events, tenant, stamp, nth, type, object, changes);
 	if (strstr(object, "\"absorbed\""))
-		publish_absorbed(app, tenant, object);
+		publish_absorbed(app, tenant, stamp, nth, object);
 }

@@ -5,8 +5,9 @@
 
 #include <api/app.h>
 
-/* As events_publish; for each id in the object's "absorbed" a contact.merged follows. */
-void publish_object(struct app *, const struct tenant *, const char *type,
-	const char *object, const char *changes);
+/* As events_told, the object's as the nth event of the stamp; for each id in the object's
+ * "absorbed" a contact.merged follows, as the next ones. */
+void publish_object(struct app *, const struct tenant *, const struct event_stamp *,
+	unsigned nth, const char *type, const char *object, const char *changes);
 
 #endif

@@ -10,6 +10,7 @@
 #include <desk/webhook_priv.h>
 
 #include <mem.h>
+#include <str.h>
 
 #include <string.h>
 
@@ -27,7 +28,7 @@ struct keeping {
 static bool
 hook_wants(const struct webhook *w, const struct tenant *tenant, const char *type)
 {
-	if (!w->enabled || w->tenant != tenant)
+	if (!w->enabled || !str_eq(w->tenant->name, tenant->name))
 		return false;
 	for (size_t i = 0; i < w->n_patterns; i++)
 		if (!type || webhook_pattern_matches(w->patterns[i], type))

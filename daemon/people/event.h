@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <uuid.h>
 
+struct tenant;
+
 struct event_stamp {
 	struct uuid id; /* the last two bytes are 0 */
 	int64_t at_us;	/* whole milliseconds */
@@ -19,6 +21,11 @@ struct event_stamp {
 };
 
 struct event_stamp event_stamp_new(bool kept);
+/* Where a room asks for one: events_stamp of desk/events.h, from above. */
+typedef struct event_stamp event_stamp_fn(void *arg, const struct tenant *);
+/* The first event of the n-th of several contacts changed at once, n from 1 (see
+ * contacts_events in 022-webhooks.sql). */
+#define EVENT_OF_NTH(n) ((unsigned)(n)*256)
 struct uuid event_nth(const struct event_stamp *, unsigned n);
 /* Two parameters: the id (NULL if stamp is NULL or not kept) and the time. */
 void event_param(struct pg_unit *, const struct event_stamp *);

@@ -57,6 +57,7 @@ struct import {
 	size_t first, n;
 	bool singly;
 	struct import_unit *unit; /* in PostgreSQL's hands */
+	struct event_stamp stamp; /* of that batch */
 	unsigned tries;
 	bool audited;
 	int64_t not_before_us; /* objects told are bounded per second */
@@ -134,7 +135,8 @@ count_row(struct import *im, const struct import_row *row, const struct pg_answe
 	else
 		tell(im, row, pg_text(a, statement, i, 2));
 	if (object && im->cb.on_object)
-		im->cb.on_object(im->arg, state, object);
+		im->cb.on_object(im->arg, &im->stamp,
+			EVENT_OF_NTH(pg_int(a, statement, i, 0)), state, object);
 }
 
 static void
@@ -248,6 +250,9 @@ submit(struct import *im)
 	pg_param_text_len(u, rows.data, rows.len);
 	pg_param_bool(u, im->opts.dry_run);
 	pg_param_bool(u, im->opts.objects);
+	im->stamp = im->cb.stamp ? im->cb.stamp(im->arg, &im->tenant)
+				 : event_stamp_new(false);
+	event_param(u, &im->stamp);
 	buf_fini(&rows);
 	im->unit = xcalloc(1, sizeof(*im->unit));
 	im->unit->import = im;

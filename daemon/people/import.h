@@ -46,10 +46,13 @@ struct import_result {
 
 struct import_callbacks {
 	void (*on_room)(void *arg); /* import_feed said false; now there is room */
-	/* state: "created" or "updated"; the contact's JSON object. */
-	void (*on_object)(void *arg, const char *state, const char *json);
+	/* state: "created" or "updated"; the contact's JSON object. It is told as the
+	 * nth event of the stamp. */
+	void (*on_object)(void *arg, const struct event_stamp *, unsigned nth,
+		const char *state, const char *json);
 	/* Exactly once, unless freed before. Borrowed until it returns. */
 	void (*on_done)(void *arg, const struct import_result *);
+	event_stamp_fn *stamp; /* for a batch; NULL: its events are not kept */
 };
 
 /* The actor is copied. NULL with a sentence if charset is none. */

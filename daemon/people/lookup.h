@@ -77,10 +77,12 @@ void lookup_cancel(struct lookup_ask **); /* then it never comes */
  * answer's json is the contact, or NULL if it was left as it was. */
 void lookup_store(struct lookups *, const struct tenant *, const struct address *,
 	const struct uuid *made, const json_t *person, store_answer_fn *, void *arg);
-/* Whoever tells of changes: state "created" or "updated", the contact's JSON. */
-typedef void lookup_changed_fn(
-	void *arg, const struct tenant *, const char *state, const char *json);
-void lookups_on_change(struct lookups *, lookup_changed_fn *, void *arg);
+/* Whoever tells of changes: state "created" or "updated", the contact's JSON; as the nth
+ * event of the stamp, which was asked for before the change. */
+typedef void lookup_changed_fn(void *arg, const struct tenant *,
+	const struct event_stamp *, unsigned nth, const char *state, const char *json);
+void
+lookups_on_change(struct lookups *, event_stamp_fn *, lookup_changed_fn *, void *arg);
 
 struct lookup_stats {
 	unsigned long long found, unknown, failed, remembered, shared, refused;

@@ -45,6 +45,7 @@ struct lookups {
 	struct map tenants; /* name -> struct lookup_tenant */
 	struct map flights; /* key -> struct flight */
 	struct lookup_cache cache;
+	event_stamp_fn *stamp;
 	lookup_changed_fn *changed;
 	void *changed_arg;
 };

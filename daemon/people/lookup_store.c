@@ -11,6 +11,7 @@ struct storing {
 	struct lookups *lookups;
 	const struct tenant *tenant;
 	struct store_ask *ask;
+	struct event_stamp stamp;
 };
 
 static void
@@ -22,7 +23,8 @@ on_stored(void *arg, const struct pg_answer *a)
 	const char *json = a->status == PG_OK ? pg_text(a, 0, 0, 2) : NULL;
 
 	if (json && l->changed)
-		l->changed(l->changed_arg, st->tenant, state, json);
+		l->changed(l->changed_arg, st->tenant, &st->stamp, EVENT_OF_NTH(1),
+			state, json);
 	if (!state)
 		store_ask_failed(st->ask, a);
 	else
@@ -48,12 +50,17 @@ lookup_store(struct lookups *l, const struct tenant *tenant, const struct addres
 	store_param_json(u, json_object_get(person, "set"));
 	pg_param_text(u, json_string_value(json_object_get(person, "external")));
 	pg_param_text(u, json_string_value(json_object_get(person, "organisation")));
+	st->stamp =
+		l->stamp ? l->stamp(l->changed_arg, tenant) : event_stamp_new(false);
+	event_param(u, &st->stamp);
 	pg_submit(&u, STORE_DEADLINE_MS, on_stored, st);
 }
 
 void
-lookups_on_change(struct lookups *l, lookup_changed_fn *fn, void *arg)
+lookups_on_change(
+	struct lookups *l, event_stamp_fn *stamp, lookup_changed_fn *fn, void *arg)
 {
+	l->stamp = stamp;
 	l->changed = fn;
 	l->changed_arg = arg;
 }

@@ -108,6 +108,31 @@ def test_the_body_is_the_event_as_on_redis(start, receiver, redis_server, eventu
     assert whole["body"] == json.loads(told[-1]) and whole["status"] == 204
 
 
+def test_an_import_is_told_as_on_redis(api, tenant, receiver, session_redis, eventually):
+    unnamed = api.create("/v1/contacts", {"identities": [
+        {"kind": "phone", "value": "+886912345602"}]})["id"]
+    ear = redis.Redis(unix_socket_path=session_redis.path).pubsub()
+    ear.subscribe(f"interactd:{tenant}:events")
+    add(api, receiver.url)
+    rows = [{"name": f"N{n}", "identities": [
+        {"kind": "phone", "value": f"+88691234560{n}"},
+        {"kind": "external", "value": f"crm:{n}"}]} for n in range(6)]
+    answer = api.request("POST", "/v1/contacts/import",
+                         "".join(json.dumps(r) + "\n" for r in rows).encode(),
+                         {"Content-Type": "application/x-ndjson"})
+    assert answer.status == 200, answer
+    assert answer.json["created"] + answer.json["updated"] == 6
+    eventually(lambda: len(receiver.deliveries()) >= 6)
+    told = []
+    while len(told) < len(receiver.deliveries()):
+        message = ear.get_message(timeout=5)
+        assert message, told
+        if message["type"] == "message":
+            told.append(message["data"])
+    assert sorted(d.body for d in receiver.deliveries()) == sorted(told)
+    assert unnamed in {d.event["object"]["id"] for d in receiver.deliveries()}
+
+
 def test_a_call_is_told_as_on_redis(pbx, receiver, subscriber, eventually):
     daemon, fake = pbx
     daemon.stop()
