@@ -18,7 +18,9 @@
 #include <string.h>
 #include <strings.h>
 
-#define AT_ONCE 4
+/* One tenant's must not keep the others waiting. */
+#define AT_ONCE	   16
+#define PER_TENANT 4
 
 struct imports {
 	struct app *app;
@@ -247,6 +249,21 @@ take_opts(struct http_request *r, struct import_opts *o, char charset[32])
 	return true;
 }
 
+/* False after a 503. */
+static bool
+has_room(struct http_request *r, struct imports *all, const struct tenant *tenant)
+{
+	size_t own = 0;
+	list_for_each (&all->running, it)
+		own += LIST_ENTRY(it, struct running, link)->tenant == tenant;
+	if (all->n < AT_ONCE && own < PER_TENANT)
+		return true;
+	http_add_header(r, "Retry-After", "30");
+	http_problem(r, 503, NULL, "%zu imports run already",
+		own < PER_TENANT ? all->n : own);
+	return false;
+}
+
 void
 route_contact_import(struct http_request *r, void *arg)
 {
@@ -260,13 +277,8 @@ route_contact_import(struct http_request *r, void *arg)
 	struct err err;
 	char charset[32];
 
-	if (!take_opts(r, &opts, charset))
+	if (!take_opts(r, &opts, charset) || !has_room(r, all, actor.tenant))
 		return;
-	if (all->n >= AT_ONCE) {
-		http_add_header(r, "Retry-After", "30");
-		http_problem(r, 503, NULL, "%d imports run already", AT_ONCE);
-		return;
-	}
 	struct running *u = xcalloc(1, sizeof(*u));
 	u->all = all;
 	u->app = app;

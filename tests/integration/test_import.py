@@ -298,6 +298,27 @@ def test_events_tell_of_each_contact(pbx, subscriber, eventually):
     eventually(lambda: len(subscriber.events(type="contact.updated")) == 2)
 
 
+def test_a_tenants_imports_keep_no_other_waiting(make_daemon):
+    daemon = make_daemon(**{"tenant a": {}, "tenant b": {}}).start()
+    begun = []
+    for _ in range(4):
+        connection = UnixConnection(daemon.socket, 30)
+        connection.connect()
+        connection.sock.sendall(
+            b"POST /v1/contacts/import HTTP/1.1\r\nHost: x\r\nInteractd-Tenant: a\r\n"
+            b"Content-Type: text/csv\r\nTransfer-Encoding: chunked\r\n"
+            b"Expect: 100-continue\r\n\r\n")
+        assert connection.sock.recv(100).startswith(b"HTTP/1.1 100")
+        begun.append(connection)
+    file = "name,external\nX,crm:1\n"
+    answer = daemon.api("a").request("POST", "/v1/contacts/import", file.encode(), CSV)
+    assert answer.status == 503 and answer.headers["Retry-After"], answer
+    assert counts(send(daemon.api("b"), file)) == (1, 0, 0, 0)
+    begun.pop().close()
+    daemon.api("a").ok("/v1/contacts", q="X")  # the end of the connection was read before
+    assert counts(send(daemon.api("a"), file)) == (1, 0, 0, 0)
+
+
 def test_the_daemon_ends_during_an_import(make_daemon, database, eventually):
     daemon = make_daemon(**{"tenant default": {"region": "TW"}})
     daemon.start()
