@@ -15,6 +15,7 @@
 #include <mem.h>
 #include <str.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #define POLL_MS	      1000
@@ -130,6 +131,17 @@ hook_take_patterns(struct webhook *w, const char *text)
 }
 
 static void
+hook_name(struct webhook *w)
+{
+	char id[UUID_TEXT_LEN];
+	const char *host = strstr(w->url, "://");
+
+	host = host ? host + 3 : "";
+	snprintf(w->who, sizeof(w->who), "%s (%.*s)", uuid_format(id, &w->id),
+		(int)utf8_cut(host, strcspn(host, "/?#"), 80), host);
+}
+
+static void
 hook_take_row(struct webhook *w, const struct pg_answer *a, size_t i, size_t row)
 {
 	int64_t updated_us = pg_int(a, i, row, 10);
@@ -137,6 +149,7 @@ hook_take_row(struct webhook *w, const struct pg_answer *a, size_t i, size_t row
 	hook_clear(w);
 	w->seen = true;
 	w->url = xstrdup(pg_text(a, i, row, 2));
+	hook_name(w);
 	hook_take_patterns(w, pg_text(a, i, row, 3));
 	w->secret = xstrdup(pg_text(a, i, row, 4));
 	w->old_secret = xstrdup(pg_text(a, i, row, 5));

@@ -49,6 +49,7 @@ struct webhook {
 	const struct tenant *tenant;
 	struct uuid id;
 	char *url, *secret, *old_secret;
+	char who[128]; /* in the log: id and host, for a URL may hold a secret */
 	char *patterns[WEBHOOK_PATTERNS_MAX];
 	size_t n_patterns;
 	int64_t old_until_us, failing_since_us; /* wall; 0 = none */

@@ -83,7 +83,7 @@ hook_gone(struct webhook *w)
 	w->enabled = false;
 	w->gone = true;
 	log_warnx("webhook", "%s answers 410 Gone: disabled until somebody enables it",
-		w->url);
+		w->who);
 }
 
 /* It failed, again. Paused when that has gone on for long. */
@@ -109,7 +109,7 @@ hook_count_failure(struct webhook *w, const struct fetch_answer *a)
 		now - w->failing_since_us >= conf->failing_after_ms * 1000) {
 		w->failing = true;
 		log_warnx("webhook",
-			"%s has only failed for %lld s: probed from now on", w->url,
+			"%s has only failed for %lld s: probed from now on", w->who,
 			(long long)((now - w->failing_since_us) / 1000000));
 		webhook_give_back(w);
 	}
@@ -127,7 +127,7 @@ static void
 hook_count_success(struct webhook *w)
 {
 	if (w->failing) {
-		log_info("webhook", "%s answers again", w->url);
+		log_info("webhook", "%s answers again", w->who);
 		w->wake = true;
 	}
 	w->failing = false;
@@ -188,7 +188,7 @@ on_answer(void *arg, const struct fetch_answer *a)
 	if (webhook_judge(a->status, a->retry_after_s) != WEBHOOK_DELIVERED) {
 		int64_t delay = job_fail(r, j, a);
 		hook_count_failure(w, a);
-		log_debug("webhook", "%s to %s: %s", j->id, w->url, j->error);
+		log_debug("webhook", "%s to %s: %s", j->id, w->who, j->error);
 		run_end(r, delay);
 		return;
 	}

@@ -373,10 +373,12 @@ def test_retry_after_is_honoured_by_the_whole_webhook(start, make_receiver, even
 def test_a_failing_webhook_is_probed_and_comes_back(start, make_receiver, eventually):
     receiver = make_receiver(lambda d: 500)
     daemon = start(failing_after_s="200ms", retry_first_s="50ms", retry_max_s="30s")
-    hook = add(daemon, receiver.url)
+    hook = add(daemon, receiver.url + "/s3cret?t=s3cret")
     for n in range(30):
         daemon.api().contact(f"C{n}")
     eventually(lambda: show(daemon, hook)["state"] == "failing")
+    assert hook["id"] in daemon.log() and receiver.url.split("/")[2] in daemon.log()
+    assert "s3cret" not in daemon.log()  # many receivers' URLs hold one
     assert "probed from now on" in daemon.log()
     daemon.stop()  # it stays so
     daemon.start()
