@@ -14,9 +14,13 @@
 #include <mem.h>
 #include <str.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define STEP	   (1024 * 1024)
 #define EVENTS_MAX (512u * 1024 * 1024)
@@ -282,31 +286,64 @@ use_file(struct reading *rd, FILE *f)
 	read_from(rd, f, size > STEP ? find_start(rd, f, size) : 0);
 }
 
-static void
+/* A pipe without a writer would hold the thread, and the daemon's end, for ever. */
+static FILE *
+open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+	FILE *f = NULL;
+
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		f = fdopen(fd, "r");
+	else
+		errno = EINVAL;
+	if (!f)
+		close(fd);
+	return f;
+}
+
+/* False: there is none. */
+static bool
 read_rotated(struct reading *rd)
 {
 	char *path = xasprintf("%s.1", rd->job->path);
-	FILE *f = fopen(path, "re");
+	FILE *f = open_file(path);
 
-	if (f) {
-		use_file(rd, f);
-		fclose(f);
-	}
 	mem_free(path);
+	if (!f)
+		return false;
+	use_file(rd, f);
+	fclose(f);
+	return true;
+}
+
+static void
+cannot_read(struct history_job *job, int why)
+{
+	if (why == EINVAL)
+		err_set(&job->err, "history = %s is no file", job->path);
+	else
+		err_set(&job->err, "cannot read history = %s: %s", job->path,
+			strerror(why));
 }
 
 static void
 read_file(struct reading *rd)
 {
 	struct history_job *job = rd->job;
-	FILE *f = fopen(job->path, "re");
+	FILE *f = open_file(job->path);
+	int why = errno;
 	int64_t begins;
 
-	if (!f) {
-		err_errno(&job->err, "cannot read history = %s", job->path);
+	usual_order(rd);
+	if (!f) { /* rotated away a moment ago, and nothing written since? */
+		if (why != ENOENT || !read_rotated(rd))
+			cannot_read(job, why);
 		return;
 	}
-	usual_order(rd);
 	take_header(rd, f);
 	begins = file_begins(rd, f);
 	if (!begins || begins > job->from_us - HISTORY_BEFORE_US)

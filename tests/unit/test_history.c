@@ -368,7 +368,28 @@ test_what_was_rotated_away_is_read_first(void)
 	check_file("log", FROM_US, TO_US, 14);
 	file_write("log", "", 0);
 	check_file("log", FROM_US, TO_US, 10);
+	char *path = file_path("log");
+	unlink(path); /* Asterisk makes it with the next record */
+	check_file("log", FROM_US, TO_US, 10);
+	xfree(&path);
 	buf_fini(&b);
+}
+
+/* A pipe nobody writes to would hold the thread for ever. */
+static void
+test_what_is_no_file_is_told(void)
+{
+	char *path = file_path("pipe");
+
+	CHECK(mkfifo(path, 0600) == 0);
+	struct history_job *job = read_job(&asterisk_cel, path, FROM_US, TO_US);
+	CHECK(strstr(job->err.text, "is no file"));
+	history_job_free(job);
+	job = read_job(&asterisk_cel, dir, FROM_US, TO_US);
+	CHECK(strstr(job->err.text, "is no file"));
+	history_job_free(job);
+	unlink(path);
+	xfree(&path);
 }
 
 static void
@@ -432,6 +453,7 @@ main(void)
 	TEST(test_a_place_in_a_long_file_is_found);
 	TEST(test_the_last_line_may_be_torn);
 	TEST(test_what_was_rotated_away_is_read_first);
+	TEST(test_what_is_no_file_is_told);
 	TEST(test_a_first_line_may_name_the_columns);
 	TEST(test_another_format_is_told);
 	remove_files();
