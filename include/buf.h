@@ -3,6 +3,7 @@
 #define INTERACTD_BUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "err.h"
 
 /* Zero-initialised = empty; data may be NULL then (use buf_str). */
@@ -21,6 +22,7 @@ void buf_reserve(struct buf *, size_t more);
 void buf_add(struct buf *, const void *data, size_t len);
 void buf_adds(struct buf *, const char *s);
 void buf_addc(struct buf *, char c);
+void buf_add_int(struct buf *, int64_t); /* decimal */
 void buf_printf(struct buf *, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void buf_drop_front(struct buf *, size_t n); /* n <= len */
 const char *buf_str(const struct buf *);     /* never NULL */

@@ -45,29 +45,69 @@ is_plain(unsigned char c)
 	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
 }
 
+#define EVERY_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* True if some byte of the eight is no plain one: below blank, the quote, the backslash,
+ * or beyond ASCII. May take a plain one that follows such a byte for one, too. */
+static bool
+has_special(uint64_t w)
+{
+	uint64_t quote = w ^ EVERY_BYTE('"'), backslash = w ^ EVERY_BYTE('\\');
+	uint64_t found = (w - EVERY_BYTE(0x20)) | (quote - EVERY_BYTE(1)) |
+			 (backslash - EVERY_BYTE(1)) | w;
+
+	return found & EVERY_BYTE(0x80);
+}
+
+/* How many bytes from the beginning are plain. */
+static size_t
+plain_run(const char *s, size_t len)
+{
+	size_t i = 0;
+	uint64_t w;
+
+	for (; i + sizeof(w) <= len; i += sizeof(w)) {
+		memcpy(&w, s + i, sizeof(w));
+		if (has_special(w))
+			break;
+	}
+	while (i < len && is_plain((unsigned char)s[i]))
+		i++;
+	return i;
+}
+
+/* Appends one sequence that is not plain; returns its length in s. */
+static size_t
+quote_special(struct buf *out, const char *s, size_t len)
+{
+	unsigned char c = (unsigned char)*s;
+	size_t n = utf8_next(s, len);
+
+	if (n > 1)
+		buf_add(out, s, n);
+	else if (!n)
+		buf_add(out, "\xef\xbf\xbd", 3);
+	else if (c)
+		json_escape(out, c);
+	return n ? n : 1;
+}
+
 void
 json_quote(struct buf *out, const char *s, size_t len)
 {
-	size_t plain = 0; /* where the run not yet copied begins */
-
 	buf_reserve(out, len + 2);
 	buf_addc(out, '"');
-	for (size_t i = 0, n; i < len; i += n ? n : 1) {
-		unsigned char c = (unsigned char)s[i];
-		n = 1;
-		if (is_plain(c))
-			continue;
-		n = utf8_next(s + i, len - i);
-		if (n > 1 || c == 0x7f)
-			continue;
-		buf_add(out, s + plain, i - plain);
-		plain = i + 1;
-		if (!n)
-			buf_add(out, "\xef\xbf\xbd", 3);
-		else if (c)
-			json_escape(out, c);
+	while (len > 0) {
+		size_t n = plain_run(s, len);
+		buf_add(out, s, n);
+		s += n;
+		len -= n;
+		if (len > 0) {
+			n = quote_special(out, s, len);
+			s += n;
+			len -= n;
+		}
 	}
-	buf_add(out, s + plain, len - plain);
 	buf_addc(out, '"');
 }
 
@@ -145,7 +185,7 @@ void
 json_put_int(struct json_out *o, const char *key, int64_t value)
 {
 	json_begin(o, key);
-	buf_printf(o->buf, "%" PRId64, value);
+	buf_add_int(o->buf, value);
 }
 
 void

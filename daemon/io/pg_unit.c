@@ -216,7 +216,7 @@ void
 pg_array_add_int(struct pg_unit *u, int64_t v)
 {
 	array_next(u);
-	buf_printf(&u->data, "%" PRId64, v);
+	buf_add_int(&u->data, v);
 }
 
 void

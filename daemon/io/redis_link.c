@@ -535,7 +535,9 @@ redis_put_head(struct buf *b, size_t words)
 void
 redis_put_word(struct buf *b, const char *s, size_t len)
 {
-	buf_printf(b, "$%zu\r\n", len);
+	buf_addc(b, '$');
+	buf_add_int(b, (int64_t)len);
+	buf_add(b, "\r\n", 2);
 	buf_add(b, s, len);
 	buf_add(b, "\r\n", 2);
 }

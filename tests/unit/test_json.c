@@ -82,6 +82,29 @@ test_quote(void)
 }
 
 /* Whatever the bytes, a JSON parser takes what is written. */
+/* Strings are looked through eight bytes at a time: every byte, at every place. */
+static void
+test_every_byte_at_every_place(void)
+{
+	struct buf b = BUF_INIT;
+
+	for (int c = 1; c < 128; c++) {
+		for (size_t at = 0; at < 20; at++) {
+			char text[] = "abcdefghijklmnopqrst";
+			text[at] = (char)c;
+			buf_clear(&b);
+			json_quote(&b, text, sizeof(text) - 1);
+			json_t *back = json_loadb(b.data, b.len, JSON_DECODE_ANY, NULL);
+			CHECK(back);
+			CHECK_STR(json_string_value(back), text);
+			CHECK(c < 0x20 || c == '"' || c == '\\' ||
+				b.len == sizeof(text) + 1);
+			json_decref(back);
+		}
+	}
+	buf_fini(&b);
+}
+
 static void
 test_any_bytes_make_valid_json(void)
 {
@@ -140,6 +163,7 @@ main(void)
 {
 	TEST(test_every_kind_of_value);
 	TEST(test_quote);
+	TEST(test_every_byte_at_every_place);
 	TEST(test_any_bytes_make_valid_json);
 	TEST(test_double_survives);
 	TEST(test_deepest_nesting);
