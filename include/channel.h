@@ -336,6 +336,8 @@ enum call_result {
 
 #define CALL_KNOWN                                                                     \
 	256u /* the core's, in its spool: a list's item of a channel known before */
+#define CALL_VOUCHED                                                                   \
+	512u /* the same: and it was known how its call began, or a list had told */
 
 /* The text fields; one list makes the struct, the spool's format (only ever append) and
  * the debug print. Absent = NULL. Number fields are as the phone system gave them. */

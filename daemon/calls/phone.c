@@ -237,9 +237,7 @@ phone_event(struct phone *ph, const struct call_event *ev)
 	int64_t began_us = clock_mono_us();
 	if (!stamped.at_us || is_by_our_clock(stamped.type))
 		stamped.at_us = phone_now(ph);
-	if (stamped.type == CALL_SNAPSHOT_CHANNEL &&
-		tracker_knows(ph->tracker, stamped.boot, stamped.uid))
-		stamped.flags |= CALL_KNOWN;
+	stamped.flags |= tracker_item_flags(ph->tracker, &stamped);
 	ph->events_seen++;
 	apply(ph, &stamped, append(ph, &stamped));
 	phone_gap_event(ph, stamped.type);

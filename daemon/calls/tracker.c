@@ -314,6 +314,20 @@ on_dial_begin(struct tracker *t, const struct call_event *ev)
 	chan_touch(t, other);
 }
 
+/* Who dials a phone does nothing else meanwhile: what is told of the phone's ringing until
+ * now tells of its callers too. */
+static void
+dialer_waited(struct tracker *t, const struct chan *other)
+{
+	struct chan *c = other->dialled ? chan_by_key(t, other->dialer) : NULL;
+
+	for (int depth = 0; c && depth < 8; depth++) {
+		c->unheard = false;
+		c = c->side == SIDE_LOCAL ? chan_by_key(t, c->partner) : NULL;
+		c = c ? chan_by_key(t, c->dialer) : NULL;
+	}
+}
+
 static void
 on_dial_end(struct tracker *t, const struct call_event *ev)
 {
@@ -323,6 +337,7 @@ on_dial_end(struct tracker *t, const struct call_event *ev)
 		return;
 	other->dial_result = ev->result;
 	other->unheard = false; /* it was on offer until now */
+	dialer_waited(t, other);
 	if (ev->result == CALL_RESULT_ANSWER) {
 		other->answered = true;
 		other->answered_us = t->now_us;
@@ -517,6 +532,25 @@ apply_channel(struct tracker *t, const struct call_event *ev)
 	return c != NULL;
 }
 
+/* A call that the list has told of begins when the list is whole; but not only after it
+ * has come to an end. */
+static void
+begin_listed(struct tracker *t, const struct call_event *ev)
+{
+	struct chan *c;
+
+	if (!t->in_snapshot ||
+		(ev->type != CALL_CHANNEL_HANGUP && ev->type != CALL_HANGUP_REQUEST &&
+			ev->type != CALL_BRIDGE_LEAVE))
+		return;
+	c = chan_find(t, ev->boot, ev->uid);
+	if (!c || c->group->call || !c->group->recovered || c->group->at_once)
+		return;
+	c->group->at_once = true;
+	tracker_touch(t, c->group);
+	tracker_settle(t);
+}
+
 /* ---- The outside ------------------------------------------------------------------------ */
 
 struct tracker *
@@ -583,6 +617,7 @@ tracker_apply(struct tracker *t, const struct call_event *ev, uint64_t seq)
 	t->event_no++;
 	t->stats.events++;
 	t->listed = ev->type >= CALL_SNAPSHOT_BEGIN && ev->type <= CALL_SNAPSHOT_END;
+	begin_listed(t, ev);
 	apply_channel(t, ev);
 	apply_event(t, ev);
 	tracker_settle(t);
@@ -626,6 +661,18 @@ bool
 tracker_knows(struct tracker *t, const char *boot, const char *uid)
 {
 	return chan_find(t, boot, uid) != NULL;
+}
+
+unsigned
+tracker_item_flags(struct tracker *t, const struct call_event *ev)
+{
+	const struct chan *c = ev->type == CALL_SNAPSHOT_CHANNEL
+				       ? chan_find(t, ev->boot, ev->uid)
+				       : NULL;
+
+	if (!c)
+		return 0;
+	return c->group->rooted ? CALL_KNOWN | CALL_VOUCHED : CALL_KNOWN;
 }
 
 /* No call is older than its group. */

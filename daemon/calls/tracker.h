@@ -124,6 +124,8 @@ void tracker_tick(struct tracker *, int64_t now_us);
 
 /* The channel is there, as far as events and lists have told. */
 bool tracker_knows(struct tracker *, const char *boot, const char *uid);
+/* CALL_KNOWN and CALL_VOUCHED, as they are for a list's item before it is applied. */
+unsigned tracker_item_flags(struct tracker *, const struct call_event *);
 
 /* The lowest spool sequence that a call still alive needs, or UINT64_MAX. */
 uint64_t tracker_oldest_seq(const struct tracker *);

@@ -364,7 +364,8 @@ call_begin_if_due(struct tracker *t, struct group *g)
 {
 	struct chan *c;
 
-	if (g->call || !(g->rooted || g->recovered) || (g->recovered && t->in_snapshot))
+	if (g->call || g->over || !(g->rooted || g->recovered) ||
+		(g->recovered && t->in_snapshot && !g->at_once))
 		return;
 	if ((c = first_chan(g, SIDE_OUTSIDE, false))) {
 		begin_inbound(t, g, c);

@@ -117,7 +117,9 @@ end_outgoing_reason(const struct tcall *call)
 
 	if (call->shutdown || call->lost)
 		return CALL_REASON_INTERRUPTED;
-	if (call->out_result == CALL_RESULT_NONE &&
+	/* That the agent answered, or somebody we know nothing of, is no outcome. */
+	if ((call->out_result == CALL_RESULT_NONE ||
+		    call->out_result == CALL_RESULT_ANSWER) &&
 		(call->pub.recovered || (c && (c->dark || c->unheard))))
 		return CALL_REASON_INTERRUPTED;
 	switch (call->out_result) {

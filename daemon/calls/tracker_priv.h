@@ -30,7 +30,8 @@
 #define APART_WAIT_US	2000000 /* apart for so long is on hold, without a word of it */
 #define MISSING_WAIT_US 1000000 /* a late hangup may still tell the true ending */
 #define COMPARE_WAIT_US 1500000 /* events may come so long behind a list */
-#define BRIEF_US	1000000 /* nobody is offered a call and done with it meanwhile */
+#define BRIEF_US	300000 /* nobody is offered a call and done with it meanwhile */
+#define INSTANT_US	20000  /* nor is a call given up that was not answered yet */
 #define TOMBSTONE_US	(15 * 60 * INT64_C(1000000))
 #define TOMBSTONES_MAX	65536
 #define MAX_CHANNELS	20000
@@ -122,6 +123,8 @@ struct group {
 	uint64_t first_seq;
 	bool rooted;	/* its first channel was seen to begin, or a snapshot had it */
 	bool recovered; /* known from a snapshot */
+	bool at_once;	/* its call does not wait for the snapshot's end */
+	bool over;	/* a replay's: what was of it was over before */
 	char *originate_number; /* asked for: the agent's phone first, then this */
 	bool originate_outside; /* and that is outside, whatever it looks like */
 };

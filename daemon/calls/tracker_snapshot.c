@@ -106,6 +106,25 @@ pair_local(struct chan *c, const char *name)
 	}
 }
 
+/* Known when it was listed, and not, or not so well, now: this is a replay from a
+ * checkpoint that the call's beginning was before, so it is over and written. What the
+ * replay has of its end makes no call, whatever else the list has of it. */
+static bool
+is_over(struct tracker *t, const struct call_event *ev)
+{
+	struct chan *c = chan_find(t, ev->boot, ev->uid);
+
+	if (c && (c->group->rooted || !(ev->flags & CALL_VOUCHED))) {
+		c->group->over = false; /* it is there, after all that was replayed */
+		return false;
+	}
+	if (!(ev->flags & (CALL_KNOWN | CALL_VOUCHED)))
+		return false;
+	if (c)
+		c->group->over = !c->group->call;
+	return true;
+}
+
 static void
 on_item(struct tracker *t, const struct call_event *ev)
 {
@@ -113,9 +132,7 @@ on_item(struct tracker *t, const struct call_event *ev)
 	struct chan *c;
 	bool stale;
 
-	/* Known when it was listed, and not now: this is a replay from a checkpoint that
-	 * the call's beginning was before, so it is over and written. */
-	if (!known && ev->flags & CALL_KNOWN)
+	if (is_over(t, ev))
 		return;
 	c = chan_upsert(t, ev);
 	if (!c)
@@ -193,7 +210,10 @@ compare(struct tracker *t, struct chan *c)
 		compare_doubt(t, c, TRACKER_MISSED_QUEUE);
 		chan_touch(t, c);
 	}
-	c->dark |= c->unheard && t->now_us > t->link_lost_us + BRIEF_US;
+	if (c->unheard)
+		c->dark |= t->now_us >
+			   t->link_lost_us +
+				   (c->state == CALL_STATE_UP ? BRIEF_US : INSTANT_US);
 	c->unheard = false;
 	if (c->last_event < t->snapshot_begin_no && c->parked && !c->snapshot_parked) {
 		compare_doubt(t, c, TRACKER_MISSED_PARK);

@@ -122,8 +122,8 @@ test_a_menu_unheard_for_long_is_not_all_there_was(void)
 	EV(0, CHANNEL_NEW, U(10), L(10), TRUNK, .state = CALL_STATE_UP,                \
 		.caller_number = "0912345678", .exten = "6001")
 	const struct call_event brief[] = {MENU, EV(500, LINK_LOST),
-		EV(1400, SNAPSHOT_BEGIN), LISTED(1400, 10, TRUNK),
-		EV(1400, SNAPSHOT_END), HANGS_UP(5000)};
+		EV(700, SNAPSHOT_BEGIN), LISTED(700, 10, TRUNK), EV(700, SNAPSHOT_END),
+		HANGS_UP(5000)};
 	const struct call_event dark[] = {MENU, EV(500, LINK_LOST),
 		EV(3400, SNAPSHOT_BEGIN), LISTED(3400, 10, TRUNK),
 		EV(3400, SNAPSHOT_END), HANGS_UP(5000)};
@@ -246,9 +246,112 @@ test_a_call_that_came_before_the_restart_was_known(void)
 	RUN(events, "in 0912345678 answered 1001 | 1001 ringing talking completed");
 }
 
+/* Who dials does nothing else meanwhile: the phone's ringing tells of the caller too. */
+static void
+test_the_caller_of_a_phone_that_rang_was_heard(void)
+{
+	const struct call_event events[] = {CUSTOMER_CALLS, EV(500, LINK_LOST),
+		EV(900, HANGUP_REQUEST, U(10), L(10), .cause = 127),
+		EV(900, DIAL_END, U(10), L(10), OTHER(11),
+			.result = CALL_RESULT_CANCEL),
+		EV(900, CHANNEL_HANGUP, U(11), L(10), .state = CALL_STATE_RINGING),
+		EV(900, CHANNEL_HANGUP, U(10), L(10), .cause = 127)};
+
+	RUN(events, "in 0912345678 abandoned - | 1001 ringing caller_hangup");
+}
+
+/* A phone may have rung, and the caller have given up, within a moment. */
+static void
+test_a_caller_not_answered_yet_was_not_all_heard(void)
+{
+	const struct call_event events[] = {
+		EV(0, CHANNEL_NEW, U(10), L(10), TRUNK, .state = CALL_STATE_RING,
+			.caller_number = "0912345678", .exten = "5001"),
+		EV(100, LINK_LOST), EV(300, SNAPSHOT_BEGIN),
+		EV(300, SNAPSHOT_CHANNEL, U(10), L(10), TRUNK,
+			.state = CALL_STATE_RING),
+		EV(300, SNAPSHOT_END),
+		EV(400, CHANNEL_HANGUP, U(10), L(10), .cause = 127)};
+
+	RUN(events, "in 0912345678 interrupted -");
+}
+
+/* The agent's phone answered; what became of the customer's nobody heard. */
+#define AGENT_IS_CALLED_FIRST                                                          \
+	EV(0, CHANNEL_NEW, U(10), L(10), PHONE(1001), .state = CALL_STATE_DOWN),       \
+		EV(10, DIAL_BEGIN, OTHER(10)),                                         \
+		EV(400, CHANNEL_STATE, U(10), L(10), .state = CALL_STATE_UP),          \
+		EV(400, DIAL_END, OTHER(10), .result = CALL_RESULT_ANSWER),            \
+		EV(400, ORIGINATE_RESULT, U(10), .exten = "0912345678",                \
+			.result = CALL_RESULT_ANSWER)
+static void
+test_that_the_agent_answered_is_no_outcome(void)
+{
+	const struct call_event events[] = {AGENT_IS_CALLED_FIRST, EV(500, LINK_LOST),
+		EV(3000, SNAPSHOT_BEGIN), LISTED(3000, 10, PHONE(1001)),
+		EV(3000, SNAPSHOT_END), HANGS_UP(3100)};
+
+	RUN(events, "out 0912345678 interrupted 1001 | 1001 ringing interrupted");
+}
+
+/* Answered, but by whom was before the daemon's time. */
+static void
+test_a_customer_who_answered_somebody_unknown(void)
+{
+	const struct call_event events[] = {EV(0, SNAPSHOT_BEGIN),
+		EV(0, SNAPSHOT_CHANNEL, U(11), L(10), TRUNK,
+			.state = CALL_STATE_RINGING, .flags = CALL_OUTGOING,
+			.caller_number = "0912345678"),
+		EV(0, SNAPSHOT_END),
+		EV(100, DIAL_END, U(10), L(10), OTHER(11),
+			.result = CALL_RESULT_ANSWER),
+		EV(2000, CHANNEL_HANGUP, U(11), L(10), .cause = 16)};
+
+	RUN(events, "out 0912345678 interrupted -");
+}
+
+/* A checkpoint lies where another call began, in the middle of this one, which is over
+ * and written: its second half is no call, though a list in it names its channels. */
+static void
+test_a_replay_from_the_middle_of_a_call_does_not_begin_it(void)
+{
+	const struct call_event half[] = {
+		EV(0, CHANNEL_NEW, U(11), L(10), TRUNK, .state = CALL_STATE_DOWN,
+			.caller_number = "0912345678"),
+		EV(0, DIAL_BEGIN, U(10), L(10), OTHER(11), .dial_string = "0912345678"),
+		EV(500, LINK_LOST), EV(600, SNAPSHOT_BEGIN),
+		LISTED(600, 10, PHONE(1001), .flags = CALL_KNOWN | CALL_VOUCHED),
+		LISTED(600, 11, TRUNK, .flags = CALL_KNOWN | CALL_VOUCHED),
+		EV(600, SNAPSHOT_END), EV(700, CHANNEL_HANGUP, U(11), L(10)),
+		EV(700, CHANNEL_HANGUP, U(10), L(10))};
+
+	RUN(half, "");
+}
+
+/* What the list has told is not forgotten because it ended before the list did. */
+static void
+test_hung_up_while_it_was_listed(void)
+{
+	const struct call_event events[] = {EV(0, SNAPSHOT_BEGIN),
+		LISTED(0, 10, TRUNK, .caller_number = "0912345678", .bridge = "b1"),
+		LISTED(0, 11, PHONE(1001), .bridge = "b1"),
+		EV(1, BRIDGE_LEAVE, U(10), L(10), .bridge = "b1"),
+		EV(1, BRIDGE_LEAVE, U(11), L(10), .bridge = "b1"),
+		EV(1, CHANNEL_HANGUP, U(11), L(10), .cause = 16), HANGS_UP(1),
+		EV(2, SNAPSHOT_END)};
+
+	RUN(events, "in 0912345678 answered 1001 | 1001 talking completed");
+}
+
 int
 main(void)
 {
+	TEST(test_the_caller_of_a_phone_that_rang_was_heard);
+	TEST(test_a_caller_not_answered_yet_was_not_all_heard);
+	TEST(test_that_the_agent_answered_is_no_outcome);
+	TEST(test_a_customer_who_answered_somebody_unknown);
+	TEST(test_a_replay_from_the_middle_of_a_call_does_not_begin_it);
+	TEST(test_hung_up_while_it_was_listed);
 	TEST(test_a_remark_during_the_list_hides_no_answer);
 	TEST(test_what_events_said_of_a_bridge_is_newer_than_the_list);
 	TEST(test_left_the_queue_unheard_is_not_abandoned);
