@@ -45,8 +45,8 @@ class Call:
         self.linked = None  # of its first channel
         self.steps = []  # (time, event) of everything that tells something of the call
         self.outside = [None, None]  # from, to: when the customer's channel was there
-        self.bridged = {}  # channel -> since when it is in a bridge
-        self.talks = []  # [agent, from, to]: agent and customer both in a bridge
+        self.bridged = {}  # channel -> its bridge
+        self.talks = []  # [agent, from, to]: agent and customer connected
         self.killed = None  # when the phone system died under it
         self.ended = None
 
@@ -65,16 +65,26 @@ class Call:
             self.outside[0] = self.outside[0] or at
             self.outside[1] = at
         if message.event in ("BridgeEnter", "BridgeLeave", "Hangup"):
-            self._talk(message.event, channel, at)
+            self._talk(message.event, channel, first(pairs, b"BridgeUniqueid"), at)
 
-    def _talk(self, event, channel, at):
+    def _connected(self):
+        """Who is in the customer's bridge, or in one joined to it by a Local channel."""
+        bridges = [b for c, b in self.bridged.items() if c.startswith("PJSIP/trunk-")]
+        for bridge in bridges:
+            for channel in [c for c, b in self.bridged.items() if b == bridge]:
+                half = channel[:-1] + ("2" if channel[-1] == "1" else "1")
+                other = self.bridged.get(half) if ";" in channel else None
+                if other and other not in bridges:
+                    bridges.append(other)
+        return {c for c, b in self.bridged.items() if b in bridges}
+
+    def _talk(self, event, channel, bridge, at):
         if event == "BridgeEnter":
-            self.bridged[channel] = at
-        else:
+            self.bridged[channel] = bridge
+        elif event == "Hangup" or self.bridged.get(channel) == bridge:
             self.bridged.pop(channel, None)
-        customer = any(c.startswith("PJSIP/trunk-") for c in self.bridged)
-        there = {c.removeprefix("PJSIP/").partition("-")[0] for c in self.bridged}
-        talking = there & set(self.agents.values()) if customer else set()
+        there = {c.removeprefix("PJSIP/").partition("-")[0] for c in self._connected()}
+        talking = there & set(self.agents.values())
         for talk in self.talks:
             if talk[2] is None and talk[0] not in talking:
                 talk[2] = at
@@ -101,8 +111,13 @@ class Call:
         """The customer's channel was there while somebody heard us, or asked."""
         return self.outside[0] is not None and not within(self.outside, unheard)
 
-    def known_talks(self, unheard):
-        return [t[0] for t in self.talks if not within(t[1:], unheard)]
+    def known_talks(self, unheard, lists):
+        """Those that were heard to begin, or that a list told of while they lasted. Of one
+        that began and lasted in silence its end alone does not tell what it was."""
+        def heard(at):
+            return not overlaps((at, at + 1e-6), unheard)
+        return [agent for agent, begin, end in self.talks if heard(begin)
+                or any(begin <= at <= end and heard(at) for at in lists)]
 
 
 class PhoneSystem:
@@ -118,6 +133,7 @@ class PhoneSystem:
         self.silent_since = time.time()
         self.deaf = None  # since when the client is dead, until we notice
         self.sent = collections.deque(maxlen=20000)  # (time, bytes), the latest last
+        self.listed = []  # when somebody asked which channels there are
         self.wanted = 0
         self.running = {}  # Call -> task
         self._on_fake(self._watch)
@@ -137,6 +153,13 @@ class PhoneSystem:
             self._note_listeners()
             told()
         self.fake.changed = changed
+        noted = self.fake.note
+
+        def note(name, action):
+            if name == "CoreShowChannels":
+                self.listed.append(time.time())
+            noted(name, action)
+        self.fake.note = note
 
     def _note_listeners(self):
         now = time.time()
@@ -183,6 +206,9 @@ class PhoneSystem:
             else:
                 merged.append((a, b))
         return merged
+
+    def lists(self):
+        return list(self.listed)
 
     def is_heard(self):
         return self._on_fake(lambda: any(s.listening for s in self.fake.sessions))
