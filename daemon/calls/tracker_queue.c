@@ -36,7 +36,8 @@ queue_left(struct tracker *t, struct chan *c, const struct call_event *ev)
 		c->queue_result = ev->result;
 	if (ev->queue && c->queue && !str_eq(c->queue, ev->queue))
 		return;
-	c->unheard = c->queue_left_unheard = false; /* it was there until now */
+	if (c->queue) /* it was there until now */
+		c->unheard = c->queue_left_unheard = false;
 	c->queue_over = ev->type == CALL_QUEUE_ABANDON;
 	c->queue_abandoned |= c->queue_over;
 	if (c->queue && !c->queue_left_us)

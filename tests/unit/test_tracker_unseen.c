@@ -87,6 +87,20 @@ test_hung_up_before_anything_was_compared(void)
 	RUN(given_up, "in 0912345678 abandoned - | sales waiting caller_hangup");
 }
 
+/* Who was heard to leave a queue, but not to join it, did all that unheard. */
+static void
+test_given_up_in_a_queue_that_was_joined_unheard(void)
+{
+	const struct call_event events[] = {
+		EV(0, CHANNEL_NEW, U(10), L(10), TRUNK, .state = CALL_STATE_UP,
+			.caller_number = "0912345678", .exten = "6001"),
+		EV(100, LINK_LOST),
+		EV(3000, QUEUE_ABANDON, U(10), L(10), .queue = "sales"),
+		EV(3000, QUEUE_LEAVE, U(10), L(10), .queue = "sales"), HANGS_UP(3000)};
+
+	RUN(events, "in 0912345678 interrupted -");
+}
+
 /* Its phone still rang when it was hung up: nobody had answered it. */
 static void
 test_a_phone_that_still_rang_was_not_answered(void)
@@ -357,6 +371,7 @@ main(void)
 	TEST(test_left_the_queue_unheard_is_not_abandoned);
 	TEST(test_still_in_the_queue_afterwards_is_abandoned);
 	TEST(test_hung_up_before_anything_was_compared);
+	TEST(test_given_up_in_a_queue_that_was_joined_unheard);
 	TEST(test_a_phone_that_still_rang_was_not_answered);
 	TEST(test_answered_unheard_and_found_talking);
 	TEST(test_a_menu_unheard_for_long_is_not_all_there_was);
