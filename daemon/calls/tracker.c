@@ -563,6 +563,7 @@ tracker_new(const struct tracker_opts *opts)
 	t->channel = xstrdup(opts->channel);
 	t->max_channels = opts->max_channels ? opts->max_channels : MAX_CHANNELS;
 	t->link_lost = true; /* nothing has been compared yet */
+	t->snapshot = 1; /* a replay may begin inside a list: its items belong to one */
 	map_init(&t->chans);
 	map_init(&t->groups);
 	map_init(&t->bridges);

@@ -342,6 +342,20 @@ test_a_replay_from_the_middle_of_a_call_does_not_begin_it(void)
 	RUN(half, "");
 }
 
+/* A call's first record may be an item of a list: the list's beginning is not replayed. */
+static void
+test_a_replay_that_begins_inside_a_list(void)
+{
+	const struct call_event events[] = {LISTED(0, 10, PHONE(1001)),
+		EV(0, SNAPSHOT_CHANNEL, U(11), L(10), TRUNK,
+			.state = CALL_STATE_RINGING, .flags = CALL_OUTGOING,
+			.caller_number = "0912345678"),
+		EV(0, SNAPSHOT_END), EV(100, LINK_LOST), EV(3000, SNAPSHOT_BEGIN),
+		EV(3000, SNAPSHOT_END)};
+
+	RUN(events, "out 0912345678 interrupted 1001 | 1001 ringing interrupted");
+}
+
 /* What the list has told is not forgotten because it ended before the list did. */
 static void
 test_hung_up_while_it_was_listed(void)
@@ -365,6 +379,7 @@ main(void)
 	TEST(test_that_the_agent_answered_is_no_outcome);
 	TEST(test_a_customer_who_answered_somebody_unknown);
 	TEST(test_a_replay_from_the_middle_of_a_call_does_not_begin_it);
+	TEST(test_a_replay_that_begins_inside_a_list);
 	TEST(test_hung_up_while_it_was_listed);
 	TEST(test_a_remark_during_the_list_hides_no_answer);
 	TEST(test_what_events_said_of_a_bridge_is_newer_than_the_list);
