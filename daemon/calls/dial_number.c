@@ -151,6 +151,11 @@ dial_number_check(const struct phone_conf *conf, const char *region, const char 
 			       : "is no phone number: give it with its country (+86…), "
 				 "or the tenant or channel its region");
 	write_number(conf, &target, out);
+	/* As a phone there would dial it, it may begin like an emergency number. */
+	phone_examine(out->number, region, &typed);
+	if (typed.emergency)
+		return refuse(DIAL_EMERGENCY, err, digits,
+			"reaches an emergency service: call it from a phone");
 	if (is_own(conf, region, out->to) || is_own(conf, region, digits))
 		return refuse(DIAL_OWN_NUMBER, err, out->to,
 			"is one of our own numbers (own_numbers)");

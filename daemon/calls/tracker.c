@@ -612,7 +612,8 @@ tracker_apply(struct tracker *t, const struct call_event *ev, uint64_t seq)
 {
 	if (ev->at_us > t->now_us)
 		tracker_tick(t, ev->at_us);
-	if (ev->at_us)
+	/* Nothing is waited for before 1970: 0 is "no time" everywhere here. */
+	if (ev->at_us > 0)
 		t->now_us = ev->at_us; /* may be earlier: facts keep their own times */
 	t->seq = seq;
 	t->event_no++;

@@ -1,6 +1,7 @@
 """interactd under test: its configuration, its life, its log."""
 
 import http.client
+import itertools
 import os
 import re
 import resource
@@ -19,10 +20,21 @@ SLOW = 4 if BUILD.name in ("san", "cov") else 1
 REPORT = re.compile(r"(AddressSanitizer|LeakSanitizer|runtime error:|Assertion)")
 
 
+# Below the kernel's own range, so that no connection takes one meanwhile; each worker of
+# pytest-xdist has some thousands of its own.
+ports = itertools.count(
+    11000 + 3000 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) + os.getpid() % 1000)
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    while True:
+        port = next(ports)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def asterisk_channel(fake, **more):
