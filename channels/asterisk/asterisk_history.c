@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FIRST_US   (INT64_C(946684800) * 1000000)  /* 2000-01-01 */
+#define LAST_US	   (INT64_C(4102444800) * 1000000) /* 2100-01-01 */
 #define SECOND_US  INT64_C(1000000)
 #define QUARTER_US (900 * SECOND_US) /* zones differ by multiples of it */
 /* A record so long after its channel's making still tells the zone. */
@@ -52,8 +54,8 @@ epoch_time(const char *text, int64_t *us_r)
 	return true;
 }
 
-bool
-history_time(const char *text, int64_t *us_r, bool *local_r)
+static bool
+read_time(const char *text, int64_t *us_r, bool *local_r)
 {
 	char buf[64];
 	size_t len = strlen(text);
@@ -75,6 +77,14 @@ history_time(const char *text, int64_t *us_r, bool *local_r)
 	snprintf(buf + len, sizeof(buf) - len, "Z");
 	*local_r = true;
 	return clock_parse(buf, us_r);
+}
+
+/* There was no Asterisk before 2000; and a record that claims to be of a far future, or
+ * past, would have the tracker wait for what never comes. */
+bool
+history_time(const char *text, int64_t *us_r, bool *local_r)
+{
+	return read_time(text, us_r, local_r) && *us_r >= FIRST_US && *us_r < LAST_US;
 }
 
 static int64_t
