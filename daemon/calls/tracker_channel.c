@@ -397,7 +397,8 @@ chan_tell_answer(struct tracker *t, struct chan *c)
 	if (!c->outgoing || !(c->was_unheard || c->group->recovered))
 		return;
 	if (c->state != CALL_STATE_UP) {
-		c->unheard &= !c->dialled; /* nobody had answered it */
+		if (c->dialled) /* it still rang: nobody had answered it meanwhile */
+			c->unheard = c->dark = false;
 	} else if (!c->answered && c->dial_result == CALL_RESULT_NONE) {
 		c->answered = true;
 		c->answered_us = t->now_us;

@@ -308,6 +308,25 @@ test_that_the_agent_answered_is_no_outcome(void)
 	RUN(events, "out 0912345678 interrupted 1001 | 1001 ringing interrupted");
 }
 
+/* It still rings when we are back, so that nobody else was called for it meanwhile. */
+static void
+test_an_agents_phone_that_still_rang_is_an_outcome(void)
+{
+	const struct call_event events[] = {
+		EV(0, ORIGINATE, U(10), .exten = "0912345678", .action = "7"),
+		EV(10, CHANNEL_NEW, U(10), L(10), PHONE(1001), .state = CALL_STATE_DOWN),
+		EV(20, DIAL_BEGIN, OTHER(10)),
+		EV(400, CHANNEL_STATE, U(10), L(10), .state = CALL_STATE_RINGING),
+		EV(500, LINK_LOST), EV(3000, SNAPSHOT_BEGIN),
+		EV(3000, SNAPSHOT_CHANNEL, U(10), L(10), PHONE(1001),
+			.state = CALL_STATE_RINGING),
+		EV(3000, SNAPSHOT_END),
+		EV(3100, CHANNEL_HANGUP, U(10), L(10), .state = CALL_STATE_RINGING,
+			.cause = 19)};
+
+	RUN(events, "out 0912345678 no_answer 1001 | 1001 ringing no_answer");
+}
+
 /* Answered, but by whom was before the daemon's time. */
 static void
 test_a_customer_who_answered_somebody_unknown(void)
@@ -377,6 +396,7 @@ main(void)
 	TEST(test_the_caller_of_a_phone_that_rang_was_heard);
 	TEST(test_a_caller_not_answered_yet_was_not_all_heard);
 	TEST(test_that_the_agent_answered_is_no_outcome);
+	TEST(test_an_agents_phone_that_still_rang_is_an_outcome);
 	TEST(test_a_customer_who_answered_somebody_unknown);
 	TEST(test_a_replay_from_the_middle_of_a_call_does_not_begin_it);
 	TEST(test_a_replay_that_begins_inside_a_list);
