@@ -65,6 +65,9 @@ class Run:
             return 0.0
         return 2 * self.plays[name].late
 
+    def away(self, name):
+        return self.plays[name].away if name in self.plays else 0.0
+
     def is_settled(self):
         """All that was played is applied, committed and told."""
         status = self.daemon.status()
@@ -167,7 +170,7 @@ def test_scenario(run, name):
     tenant = tenant_of(name)
     got = run.interactions(name)
     late = run.late(name)
-    in_order = truth.check_interactions(name, got, late)
+    in_order = truth.check_interactions(name, got, late, away=run.away(name))
     if name.endswith("/burst-50"):
         truth.check_burst(name, got, late)
     truth.check_pops_of(name, run.subscriber, tenant, in_order)

@@ -314,6 +314,7 @@ class Play:
         self.instance, self.words = instance, words
         self.sent = 0
         self.late = 0.0  # seconds: how much behind its time the latest message left
+        self.away = 0.0  # seconds: the longest time that nobody listened
         self.done = threading.Event()
 
     def wait(self, timeout=None):
@@ -358,7 +359,9 @@ class Play:
                 raw = with_timestamp(raw, start_wall + message.at)
             unheard, skip = skip > 0, max(0, skip - 1)
             if not unheard and not self.lossy:
+                halted = time.monotonic()
                 await server.client_listening()
+                self.away = max(self.away, time.monotonic() - halted)
             await server.deliver(raw, 0 if unheard else 2 if self.twice else 1)
             self.sent += 1
             if message.event == "Shutdown":
