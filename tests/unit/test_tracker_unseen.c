@@ -314,7 +314,8 @@ test_an_agents_phone_that_still_rang_is_an_outcome(void)
 {
 	const struct call_event events[] = {
 		EV(0, ORIGINATE, U(10), .exten = "0912345678", .action = "7"),
-		EV(10, CHANNEL_NEW, U(10), L(10), PHONE(1001), .state = CALL_STATE_DOWN),
+		EV(10, CHANNEL_NEW, U(10), L(10), PHONE(1001),
+			.state = CALL_STATE_DOWN),
 		EV(20, DIAL_BEGIN, OTHER(10)),
 		EV(400, CHANNEL_STATE, U(10), L(10), .state = CALL_STATE_RINGING),
 		EV(500, LINK_LOST), EV(3000, SNAPSHOT_BEGIN),

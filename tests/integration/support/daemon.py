@@ -127,13 +127,15 @@ class Daemon:
 
     def wait_channels(self, *names, timeout=20):
         """Until these channels (all, if none is named) are up and synced."""
+        # Those of the configuration: a daemon that has just begun has none yet.
+        wanted = names or [s.split()[1] for s in self.sections if s.startswith("channel ")]
+
         def up():
             channels = self.api().get("/v1/status").json["channels"]
             # each has "phone" beside its own members
             state = {c["name"]: c for c in channels}
-            wanted = names or state
-            return all(state[n]["state"] == "up" and state[n]["phone"]["synced"]
-                       for n in wanted)
+            return all(n in state and state[n]["state"] == "up"
+                       and state[n]["phone"]["synced"] for n in wanted)
         wait_until(up, timeout * SLOW, f"channels {names or 'all'} to be up")
 
     def status(self):
