@@ -79,7 +79,6 @@ statements_free(struct pg *pg)
 		struct pg_statement *st = pg->statements[i];
 		xfree(&st->name);
 		xfree(&st->sql);
-		xfree(&st->error);
 		xfree(&st);
 	}
 	xfree(&pg->statements);

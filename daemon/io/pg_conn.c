@@ -108,6 +108,8 @@ conn_reset(struct pg_conn *c)
 	c->cancelled_us = c->cancel_end_us = 0;
 	PQfinish(c->pq);
 	c->pq = NULL;
+	for (size_t i = 0; i < c->n_prepared; i++)
+		xfree(&c->prepared[i].error);
 	xfree(&c->prepared);
 	c->n_prepared = 0;
 	slots_lose(c);

@@ -42,6 +42,10 @@ struct pg_slot {
 struct pg_prepared {
 	bool known; /* PREPARE is sent or done */
 	unsigned generation;
+	/* Why its last PREPARE here failed (NULL: it did not); a unit sent behind it only
+	 * sees "unknown". */
+	char *error;
+	char sqlstate[6];
 };
 
 /* A host name being looked up; knows which for the callback. */

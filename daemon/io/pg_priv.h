@@ -35,9 +35,6 @@
 struct pg_statement {
 	char *name, *sql;
 	size_t index; /* in pg->statements and in a connection's `prepared` */
-	/* Why its last PREPARE failed; a unit sent behind it only sees "unknown". */
-	char sqlstate[6];
-	char *error;
 };
 
 /* One statement of a unit with its parameters. */

@@ -48,35 +48,50 @@ pg_wire_note_fatal(struct pg_conn *c, const PGresult *r)
 
 /* --- PREPARE --- */
 
+/* Aborted by the one before it, and so for its reason. */
+static void
+prepare_on_abort(const struct pg_slot *s, struct pg_prepared *p)
+{
+	const struct pg_prepared *before =
+		s->at ? pg_conn_prepared(s->conn, s->prepares[s->at - 1]) : NULL;
+
+	if (!before || !before->error)
+		return;
+	p->error = xstrdup(before->error);
+	str_copy(p->sqlstate, sizeof(p->sqlstate), before->sqlstate);
+}
+
 static void
 prepare_on_result(struct pg_slot *s, const PGresult *r)
 {
 	if (s->at >= s->n_prepares)
 		return;
-	struct pg_statement *st = s->prepares[s->at];
+	struct pg_prepared *p = pg_conn_prepared(s->conn, s->prepares[s->at]);
 
-	xfree(&st->error);
-	st->sqlstate[0] = '\0';
+	xfree(&p->error);
 	if (PQresultStatus(r) == PGRES_COMMAND_OK)
 		return;
-	pg_conn_prepared(s->conn, st)->known = false;
-	if (PQresultStatus(r) != PGRES_FATAL_ERROR)
-		return; /* aborted by the one before it */
-	st->error = xstrdup(result_field(r, PG_DIAG_MESSAGE_PRIMARY));
-	str_copy(st->sqlstate, sizeof(st->sqlstate), result_field(r, PG_DIAG_SQLSTATE));
+	p->known = false;
+	if (PQresultStatus(r) != PGRES_FATAL_ERROR) {
+		prepare_on_abort(s, p);
+		return;
+	}
+	p->error = xstrdup(result_field(r, PG_DIAG_MESSAGE_PRIMARY));
+	str_copy(p->sqlstate, sizeof(p->sqlstate), result_field(r, PG_DIAG_SQLSTATE));
 	if (s->unit)
 		pg_unit_set_error(s->unit, 0, r);
 }
 
-/* "prepared statement does not exist" is only the echo of a PREPARE that failed. */
+/* "prepared statement does not exist" is only the echo of a PREPARE that failed on this
+ * connection; others may have made it meanwhile. */
 static void
-unit_blame_prepare(struct pg_unit *u, const struct pg_statement *st)
+unit_blame_prepare(struct pg_unit *u, const struct pg_prepared *p)
 {
-	if (!st->error)
+	if (!p->error)
 		return;
-	str_copy(u->sqlstate, sizeof(u->sqlstate), st->sqlstate);
+	str_copy(u->sqlstate, sizeof(u->sqlstate), p->sqlstate);
 	xfree(&u->message);
-	u->message = xstrdup(st->error);
+	u->message = xstrdup(p->error);
 }
 
 /* What an error says about the statement's plan on this connection. */
@@ -112,7 +127,7 @@ call_on_error(struct pg_slot *s, const PGresult *r)
 		return;
 	prepared_on_error(s, st, r);
 	if (first && strcmp(u->sqlstate, "26000") == 0)
-		unit_blame_prepare(u, st);
+		unit_blame_prepare(u, pg_conn_prepared(s->conn, st));
 }
 
 /* Takes r. */

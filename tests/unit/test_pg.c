@@ -560,6 +560,42 @@ test_timeout_behind_a_slow_unit_spares_it(void)
 	env_end(&e);
 }
 
+/* The cancel hits the PREPAREs, and who was sent behind them, trusting
+ * in them, was told that the statement does not exist. */
+static void
+test_a_prepare_that_a_cancel_hits_fails_nobody_behind_it(void)
+{
+	struct env e;
+	struct got late, behind[2];
+	struct err err;
+	struct pg_sync *s = pg_sync_open(conninfo, &err);
+
+	CHECK(s != NULL);
+	tables_make();
+	env_start(&e, conninfo, 1, 100);
+	CHECK(until_up(&e));
+	memset(&late, 0, sizeof(late));
+	memset(behind, 0, sizeof(behind));
+	CHECK(pg_sync_exec(s, "BEGIN; LOCK TABLE t", &err) == 0);
+	struct pg_unit *u = pg_unit_new(e.pg), *v = pg_unit_new(e.pg);
+	add_insert(u, 1, "x"); /* its PREPARE waits for the table */
+	pg_add(u, "settings");
+	add_insert(v, 2, "y");
+	struct pg_unit *w = unit(&e, "settings");
+	submit(&u, 100, &late);
+	submit(&v, 60000, &behind[0]);
+	submit(&w, 60000, &behind[1]);
+	until(&e, &late.calls, 1);
+	CHECK_INT(late.status, PG_TIMEOUT);
+	CHECK(pg_sync_exec(s, "COMMIT", &err) == 0);
+	pg_sync_close(&s);
+	for (int i = 0; i < 2; i++) {
+		until(&e, &behind[i].calls, 1);
+		CHECK_INT(behind[i].status, PG_OK);
+	}
+	env_end(&e);
+}
+
 static void
 test_many_timeouts_lose_no_other_unit(void)
 {
@@ -902,6 +938,7 @@ main(void)
 	TEST(test_session_settings);
 	TEST(test_timeout_is_answered_once_and_cancelled);
 	TEST(test_timeout_behind_a_slow_unit_spares_it);
+	TEST(test_a_prepare_that_a_cancel_hits_fails_nobody_behind_it);
 	TEST(test_many_timeouts_lose_no_other_unit);
 	TEST(test_units_wait_for_the_server_and_time_out_unsent);
 	TEST(test_permanent_failure_is_said);
