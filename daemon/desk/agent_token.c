@@ -326,6 +326,11 @@ on_found(void *arg, const struct pg_answer *a)
 	}
 	struct tenant_search s = {pg_rows(a, 0) ? pg_int(a, 0, 0, 0) : 0, NULL};
 	map_each(&c->tokens->store->tenants, match_tenant, &s);
+	if (pg_rows(a, 0) && !s.found && c->tokens->store->held) {
+		/* Tenants have no ids yet: a page that came back early keeps its token. */
+		tell(c, AGENT_TOKEN_UNAVAILABLE, NULL, NULL);
+		return;
+	}
 	if (!pg_rows(a, 0) || !s.found) {
 		tell(c, AGENT_TOKEN_INVALID, NULL, NULL);
 		return;

@@ -388,6 +388,26 @@ make_token(int64_t ttl_s, const struct idempotency *idem)
 	wait_answer();
 }
 
+/* An agent's page that comes back before the daemon is live must not be told that its
+ * token is wrong: it would not try again. */
+static void
+test_a_token_is_not_called_wrong_while_the_daemon_starts(void)
+{
+	begin();
+	int64_t id = e.tenants[0].id;
+	make_token(3600, NULL);
+	char *token = member("token");
+	e.tenants[0].id = 0;
+	e.store.held = true;
+	CHECK_INT(verify(token), AGENT_TOKEN_UNAVAILABLE);
+	CHECK_INT(verify("ia_unknown"), AGENT_TOKEN_INVALID);
+	e.tenants[0].id = id;
+	e.store.held = false;
+	CHECK_INT(verify(token), AGENT_TOKEN_VALID);
+	xfree(&token);
+	end();
+}
+
 static void
 test_token_is_good_until_revoked(void)
 {
@@ -541,6 +561,7 @@ main(void)
 	TEST(test_pattern_agents_are_bound_to_their_channel);
 	TEST(test_change_of_another_instance_is_seen);
 	TEST(test_every_change_is_audited);
+	TEST(test_a_token_is_not_called_wrong_while_the_daemon_starts);
 	TEST(test_token_is_good_until_revoked);
 	TEST(test_token_limits_and_replay);
 	TEST(test_expired_token_is_none);
