@@ -106,8 +106,10 @@ unit: $(UNIT) $(TRACES)
 	@tests/lib/with-servers tests/lib/run-unit $(UNIT)
 integration: all $(TRACES)
 	INTERACTD_BUILD=$B $(PYTEST) -n $(WORKERS) -m "not asterisk and not browser"
+# One after the other, also with -j: what tests time must not wait for one another.
 check: deps-check
-	@$(MAKE) --no-print-directory unit integration
+	@$(MAKE) --no-print-directory unit
+	@$(MAKE) --no-print-directory integration
 check-asterisk: deps-check
 	@$(MAKE) --no-print-directory all
 	INTERACTD_BUILD=$B $(PYTEST) -m asterisk
@@ -121,7 +123,8 @@ check-browser: deps-check
 	@$(MAKE) --no-print-directory all $(TRACES)
 	INTERACTD_BUILD=$B $(PYTEST) -n 2 -m browser
 san:
-	@$(MAKE) --no-print-directory V=$@ unit integration
+	@$(MAKE) --no-print-directory V=$@ unit
+	@$(MAKE) --no-print-directory V=$@ integration
 cov:
 	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
 	@$(MAKE) --no-print-directory V=$@ unit integration

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ami_trace import Trace, first
+from support.daemon import SLOW
 from support.pops import validate
 
 TRACES = Path(__file__).resolve().parents[3] / "build" / "traces"
@@ -273,9 +274,12 @@ def expected_pops(name, interactions):
                 pops.append((agent, states, None, i["id"], False))
         return pops
     pops = []
+    # Its phone refuses after 60 ms: for a sanitized binary the call may be over before
+    # its contact is known, and then there is nothing to show.
+    soon_over = SLOW > 1 and name.endswith("/originate-busy")
     for p in truth["pops"] or []:
         pops.append((p["agent"], p["states"], p["close"], interactions[p["call"]]["id"],
-                     p["optional"]))
+                     p["optional"] or soon_over))
     return pops
 
 
