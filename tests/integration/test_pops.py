@@ -307,7 +307,13 @@ def test_a_call_that_began_and_ended_without_redis_is_not_told_later(
         daemon, fake, subscriber, redis_server, eventually):
     daemon.expect("[Rr]edis")
     redis_server.stop()
-    Steps(fake, "22/direct-answered").ring("1001").rest()
+
+    def calls():
+        return daemon.status()["channels"][0]["phone"]["calls"]
+    steps = Steps(fake, "22/direct-answered").ring("1001")
+    eventually(lambda: calls() == 1)
+    steps.rest()
+    eventually(lambda: calls() == 0)
     redis_server.start()
     subscriber.resume()
     Steps(fake, "22/local-dial").whole("1002", subscriber)
