@@ -182,7 +182,7 @@ def test_a_local_channel_as_member_is_its_phones_agent(members, make_daemon, bec
 # ---- restarts
 
 
-def test_our_restart_keeps_what_was_said(desk, becomes, eventually):
+def test_our_restart_keeps_what_was_said(desk, becomes, database, eventually):
     daemon, fake = desk
     becomes(daemon, state="available")
     said = say(daemon, "paused", reason="lunch")
@@ -194,9 +194,11 @@ def test_our_restart_keeps_what_was_said(desk, becomes, eventually):
                   phone="ok")
     assert got["since"] == said["since"]
     assert len(fake.seen("QueuePause")) == 1
-    # Killed, it kept what it had a moment to write.
+    # Killed, it keeps what it had written.
     say(daemon, "offline", reason="home")
     eventually(lambda: fake.paused(PHONE) == both("offline"))
+    eventually(lambda: database("select chosen, reason from agent_state")
+               == [("offline", "home")])
     daemon.kill()
     daemon.start()
     daemon.wait_channels()
