@@ -122,9 +122,10 @@ check-browser: deps-check
 	@tests/browser/install build/browser
 	@$(MAKE) --no-print-directory all $(TRACES)
 	INTERACTD_BUILD=$B $(PYTEST) -n 2 -m browser
+# Sanitized programs leave no processor idle: two at a time.
 san:
 	@$(MAKE) --no-print-directory V=$@ unit
-	@$(MAKE) --no-print-directory V=$@ integration
+	@$(MAKE) --no-print-directory V=$@ WORKERS=2 integration
 cov:
 	@find build/cov -name '*.gcda' -delete 2>/dev/null || true
 	@$(MAKE) --no-print-directory V=$@ unit integration
