@@ -9,11 +9,23 @@ VALUES ($1::int, $2::text, us_to_time($3::bigint))
 ON CONFLICT (tenant_id, channel) DO UPDATE SET at = greatest(h.at, excluded.at)
 
 -- name: gap_save
-SELECT gap_save($1::int, $2::text, $3::uuid, $4::bigint, $5::bigint, $6::text, $7::jsonb,
-	$8::int, $9::int, $10::text, $11::uuid[], $12::text[])
+-- Told if something was missed; that nobody listened and nothing happened is no news.
+WITH saved AS MATERIALIZED (
+	SELECT gap_save($1::int, $2::text, $3::uuid, $4::bigint, $5::bigint, $6::text,
+		$7::jsonb, $8::int, $9::int, $10::text, $11::uuid[], $12::text[])::text AS gap)
+SELECT gap, CASE WHEN $13::uuid IS NOT NULL AND $8::int > 0 THEN
+	events_keep(ARRAY[$1::int], ARRAY[$13::uuid], ARRAY['channel.gap_found'],
+		ARRAY[$14::bigint], ARRAY[gap], ARRAY['{}']) END
+FROM saved
 
 -- name: gap_filled
-SELECT gap_filled($1::int, $2::text, $3::uuid, $4::text, $5::int, $6::int, $7::uuid[])
+WITH saved AS MATERIALIZED (
+	SELECT gap_filled($1::int, $2::text, $3::uuid, $4::text, $5::int, $6::int,
+		$7::uuid[])::text AS gap)
+SELECT gap, CASE WHEN $8::uuid IS NOT NULL AND $5::int + $6::int > 0 AND gap IS NOT NULL THEN
+	events_keep(ARRAY[$1::int], ARRAY[$8::uuid], ARRAY['channel.gap_filled'],
+		ARRAY[$9::bigint], ARRAY[gap], ARRAY['{}']) END
+FROM saved
 
 -- name: gap_waiting
 -- Gaps that were left waiting for the history by a daemon that ended.

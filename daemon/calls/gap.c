@@ -47,6 +47,7 @@ struct job {
 	struct tracker_compared compared;
 	unsigned calls; /* whose beginning or end was missed */
 	struct draft draft;
+	struct event_stamp stamp; /* of its event, given with the first attempt */
 	/* of the history */
 	char *error;
 	unsigned completed;
@@ -258,6 +259,7 @@ add_gap(const struct gaps *gs, struct pg_unit *u, const struct job *job)
 	pg_param_int(u, job->calls);
 	pg_param_text(u, gs->opts.history ? "waiting" : NULL);
 	param_calls(u, &job->draft);
+	event_param(u, &job->stamp);
 }
 
 static void
@@ -274,9 +276,11 @@ add_filled(const struct gaps *gs, struct pg_unit *u, const struct job *job)
 	for (size_t i = 0; i < job->n_written; i++)
 		pg_array_add_uuid(u, &job->written[i]);
 	pg_array_end(u);
+	event_param(u, &job->stamp);
 }
 
-/* What was missed is told; that we were away and nothing happened is not. */
+/* What was missed is told; that we were away and nothing happened is not (the statements
+ * have the same rule for webhooks). */
 static void
 job_told(struct gaps *gs, const struct job *job, const char *json)
 {
@@ -284,7 +288,8 @@ job_told(struct gaps *gs, const struct job *job, const char *json)
 
 	if (json && (job->is_gap ? job->compared.events > 0
 				 : job->n_written || job->completed))
-		events_publish(gs->opts.events, gs->opts.tenant, type, json, NULL);
+		events_told(gs->opts.events, gs->opts.tenant, &job->stamp, 0, type,
+			json, NULL);
 	if (job->is_gap && gs->opts.history && gs->opts.recorded)
 		gs->opts.recorded(gs->opts.arg, &job->period);
 }
@@ -453,6 +458,8 @@ run(struct gaps *gs)
 			return;
 		job = LIST_ENTRY(gs->jobs.next, struct job, link);
 	} while (!job_is_due(gs, job));
+	if (!job->stamp.at_us)
+		job->stamp = events_stamp(gs->opts.events, gs->opts.tenant);
 	u = pg_unit_new(gs->opts.store->writes);
 	if (job->is_gap)
 		add_gap(gs, u, job);

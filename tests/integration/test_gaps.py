@@ -76,6 +76,24 @@ def test_events_lost_on_a_live_connection(compared, gaps, subscriber, eventually
     assert "events_lost" in table and "2 ends" in table
 
 
+def test_a_gap_and_its_event_for_webhooks_are_one_transaction(compared, database, subscriber):
+    """So that no crash between the two leaves a gap that nobody was told of."""
+    daemon, fake = compared
+    daemon.api().create("/v1/webhooks", {"url": "https://localhost:9/",
+                                         "events": ["channel.gap_found"]})
+    steps = Steps(fake, "22/direct-answered").answer("1001")
+    subscriber.wait_pop(agent="1001", state="talking")
+    fake.losing = True
+    steps.rest()
+    fake.losing = False
+    resync(daemon)
+    event = subscriber.wait_event("channel.gap_found", timeout=10 * SLOW)
+    # both stand there with the time at which their transaction began
+    assert database("select d.event_id::text, d.body::json #>> '{object,id}' = g.id::text "
+                         "from webhook_delivery d join gap g on g.found_at = d.queued_at"
+                         ) == [(event["id"], True)]
+
+
 def test_a_call_that_began_unheard(compared, gaps, subscriber):
     daemon, fake = compared
     fake.losing = True
