@@ -1,12 +1,14 @@
 /* spool_sync.c - one thread per spool for all that waits for the disk: fdatasync,
  * deleting segments, and making the next segment ahead of its use.
  *
- * Grouping: while one fdatasync runs, appends go on, and the next one covers them all; two
- * begin at least SYNC_PACE_MS apart, or a busy spool would do nothing but sync, beside a
- * database that wants the same disk. The first record after a pause waits for nothing. A
- * segment made ahead is written full of zeros and synced, so that
- * later fdatasync calls carry data only and no metadata (an order of magnitude on
- * ext4). That is done in steps between which records waiting for the disk go first.
+ * Grouping: a sync begins SYNC_PACE_MS after its first record, and covers all that came
+ * meanwhile. So a busy spool does not do nothing but sync, beside a database that wants
+ * the same disk; and the records of one turn of the loop, which screen pops wait for, do
+ * not meet the sync that the first of them would have begun.
+ *
+ * A segment made ahead is written full of zeros and synced, so that later fdatasync calls
+ * carry data only and no metadata (an order of magnitude on ext4). That is done in steps
+ * between which records waiting for the disk go first.
  *
  * After a failed fdatasync the kernel may have dropped the dirty pages and say nothing
  * the next time: the file is never synced again, and the spool starts a new one. */
@@ -242,16 +244,16 @@ after_ms(int64_t ms)
 	return t;
 }
 
-/* A round, and no other too soon. With the lock. */
+/* A round, when some more may have come. With the lock. */
 static void
 sync_paced(struct spool_sync *y)
 {
-	struct timespec next = after_ms(SYNC_PACE_MS);
+	struct timespec then = after_ms(SYNC_PACE_MS);
 
-	sync_round(y);
 	while (!y->stop &&
-		pthread_cond_timedwait(&y->ending, &y->lock, &next) != ETIMEDOUT)
+		pthread_cond_timedwait(&y->ending, &y->lock, &then) != ETIMEDOUT)
 		continue;
+	sync_round(y);
 }
 
 static void *
