@@ -1,9 +1,10 @@
 /* pg.c - the pool: named statements, the queue of units, who sends what, deadlines.
  *
- * Submitting only queues. pg_work runs from a timer of its own: it hands waiting units
- * to the connections with the fewest in flight, tells the owner about up and down, and
- * calls the callbacks of finished units. So neither callbacks nor pg_close ever run
- * under a connection's code, and whatever a callback does to the pool is safe.
+ * Submitting sends at once what the connection with the fewest in flight can take: the
+ * server works while we finish our turn. The rest queues. Callbacks are called by pg_work
+ * alone, which runs from a timer of its own, tells the owner about up and down, and hands
+ * on what waits. So neither callbacks nor pg_close ever run under a connection's code, and
+ * whatever a callback does to the pool is safe.
  *
  * The pool is freed by loop_free_later: pg_close may have been called by a callback.
  * Next: pg_unit.c for what a unit holds, pg_conn.c for a connection. */
@@ -245,28 +246,6 @@ unit_on_deadline(void *arg)
 	pg_finish(u, PG_TIMEOUT);
 }
 
-void
-pg_submit(struct pg_unit **up, unsigned deadline_ms, pg_answer_fn *cb, void *arg)
-{
-	struct pg_unit *u = *up;
-	struct pg *pg = u->pg;
-
-	*up = NULL;
-	assert(u->n_calls && !u->in_array);
-	u->cb = cb;
-	u->arg = arg;
-	bool full = pg->closed || pg->n_units >= pg->opts.queue_max;
-	pg->n_units++;
-	if (full) {
-		pg_finish(u, PG_FULL);
-		return;
-	}
-	u->deadline = loop_timer_new(pg->loop, unit_on_deadline, u);
-	loop_timer_start(u->deadline, deadline_ms);
-	list_append(&pg->waiting, &u->link);
-	pg_wake(pg);
-}
-
 static struct pg_conn *
 conn_choose(struct pg *pg)
 {
@@ -291,6 +270,28 @@ units_dispatch(struct pg *pg)
 		list_remove(&u->link);
 		pg_conn_send(c, u);
 	}
+}
+
+void
+pg_submit(struct pg_unit **up, unsigned deadline_ms, pg_answer_fn *cb, void *arg)
+{
+	struct pg_unit *u = *up;
+	struct pg *pg = u->pg;
+
+	*up = NULL;
+	assert(u->n_calls && !u->in_array);
+	u->cb = cb;
+	u->arg = arg;
+	bool full = pg->closed || pg->n_units >= pg->opts.queue_max;
+	pg->n_units++;
+	if (full) {
+		pg_finish(u, PG_FULL);
+		return;
+	}
+	u->deadline = loop_timer_new(pg->loop, unit_on_deadline, u);
+	loop_timer_start(u->deadline, deadline_ms);
+	list_append(&pg->waiting, &u->link);
+	units_dispatch(pg);
 }
 
 static const char *
