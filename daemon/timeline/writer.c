@@ -27,11 +27,13 @@
 #define DEADLINE_DEFAULT_MS 30000
 #define COALESCED_MAX	    1024 /* savings in one batch, those replaced included */
 #define MAINTAIN_FIRST_MS   (60 * 1000)
-/* A batch begins when it is full or its oldest unit has waited so long. Ten savings
- * together cost the database a quarter of what they cost singly; and the saving of a call
- * that begins does not take the processor from the screen pop of the same moment. Nobody
- * waits for a commit but events of what is saved. */
+/* A batch that is not full begins when its oldest unit has waited so long, and no sooner
+ * after the one before it began. Ten savings together cost the database a quarter of what
+ * they cost singly; and the saving of a call that begins does not take the processor from
+ * the screen pop of the same moment. Nobody waits for a commit but events of what is
+ * saved. */
 #define PACE_MS	    5
+#define APART_MS    25
 #define MAINTAIN_MS (600 * 1000)
 
 enum batch_state { BATCH_TOGETHER, BATCH_SINGLY, BATCH_ASIDE };
@@ -50,6 +52,7 @@ struct writer {
 	unsigned deadline_ms;
 	struct list waiting;
 	struct batch *batch; /* NULL: nothing under way */
+	int64_t began_us;    /* when the last one did; monotonic */
 	bool kicked, closed, held;
 	unsigned attempt; /* of the batch, since it last got somewhere */
 	char why[200];	  /* its last attempt failed; "" = it did not */
@@ -189,6 +192,7 @@ batch_begin(struct writer *w)
 	w->stats.waiting -= b->n_savings;
 	w->stats.in_batch = b->n_savings;
 	w->batch = b;
+	w->began_us = clock_mono_us();
 	batch_run(b);
 }
 
@@ -211,8 +215,11 @@ pace_ms(const struct writer *w)
 
 	if (list_is_empty(&w->waiting) || w->stats.waiting >= WRITER_BATCH_MAX)
 		return 0;
-	int64_t waited_us = clock_mono_us() - oldest->given_mono_us;
-	return waited_us < PACE_MS * 1000 ? PACE_MS - waited_us / 1000 : 0;
+	int64_t due_us = oldest->given_mono_us + PACE_MS * 1000;
+	if (due_us < w->began_us + APART_MS * 1000)
+		due_us = w->began_us + APART_MS * 1000;
+	int64_t left_us = due_us - clock_mono_us();
+	return left_us > 0 ? (left_us + 999) / 1000 : 0;
 }
 
 /* At the end of the turn at the earliest. */

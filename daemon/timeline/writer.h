@@ -1,12 +1,13 @@
 /* writer.h - group commit: what waited while the last commit ran is the next batch.
  *
  * At most 64 units a batch; one that is not full begins 5 ms after its oldest unit was
- * given, so that batches are not of one unit each, and pops go first. A batch that fails
- * is rolled back and its units run singly; one that fails alone goes to quarantine (a row
- * with its payload and the error) and blocks nobody. While the database is away units
- * wait, at most max_waiting; a lost commit is repeated (saving is idempotent). Two savings
- * of one interaction in one batch become one. Contacts' rows are locked in id order. The
- * checkpoints of the spools are written in the same transaction as what they cover. */
+ * given, and 25 ms after the one before at the earliest, so that batches are not of one
+ * unit each, and pops go first. A batch that fails is rolled back and its units run
+ * singly; one that fails alone goes to quarantine (a row with its payload and the
+ * error) and blocks nobody. While the database is away units wait, at most max_waiting;
+ * a lost commit is repeated (saving is idempotent). Two savings of one interaction in
+ * one batch become one. Contacts' rows are locked in id order. The checkpoints of the
+ * spools are written in the same transaction as what they cover. */
 #ifndef INTERACTD_TIMELINE_WRITER_H
 #define INTERACTD_TIMELINE_WRITER_H
 

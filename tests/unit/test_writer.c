@@ -217,6 +217,37 @@ test_what_waits_is_one_batch_and_savings_of_one_call_coalesce(void)
 	writer_close(&w, 1000);
 }
 
+struct chain {
+	struct writer *writer;
+	int left, done;
+};
+
+static void
+save_next(void *arg, const struct write_result *r)
+{
+	struct chain *c = arg;
+	struct interaction in = call_of("+886911000003", "ended");
+
+	c->done += r != NULL;
+	if (c->left-- > 0)
+		writer_save(c->writer, &in, NULL, save_next, c);
+}
+
+static void
+test_batches_that_are_not_full_begin_apart(void)
+{
+	struct chain c = {.writer = writer_open(0), .left = 5};
+	int64_t began_us = clock_mono_us();
+	struct writer_stats st;
+
+	save_next(&c, NULL);
+	CHECK(store_env_wait(&env, &c.done, 5));
+	CHECK(clock_mono_us() - began_us >= 4 * 25000);
+	writer_get_stats(c.writer, &st);
+	CHECK_INT(st.batches, 5);
+	writer_close(&c.writer, 1000);
+}
+
 static void
 test_nothing_reopens_what_has_ended(void)
 {
@@ -654,6 +685,7 @@ main(void)
 	TEST(test_stranger_becomes_an_unnamed_contact);
 	TEST(test_every_field_comes_back);
 	TEST(test_what_waits_is_one_batch_and_savings_of_one_call_coalesce);
+	TEST(test_batches_that_are_not_full_begin_apart);
 	TEST(test_nothing_reopens_what_has_ended);
 	TEST(test_withheld_and_shared_numbers_are_nobody);
 	TEST(test_a_call_stays_with_whom_it_began);
