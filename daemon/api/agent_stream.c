@@ -20,6 +20,7 @@ struct agent_stream {
 	struct app *app;
 	const struct tenant *tenant;
 	char session[65]; /* the agent whose own session it is; "" = somebody watches */
+	const struct sight *sight; /* of somebody who watches */
 	struct http_stream *http;
 	struct pop_feed *feed;
 	struct stream_guard *guard;
@@ -29,9 +30,18 @@ static void
 on_pop(void *arg, uint64_t seq, const char *json, size_t len)
 {
 	struct agent_stream *s = arg;
+	struct buf seen = BUF_INIT;
 	char id[24];
+	/* An agent's own as it is by now: the stream may hold pops from before. */
+	const struct sight *sight = s->session[0] ? agents_sight(s->app->agents,
+							    s->tenant->name, s->session)
+						  : s->sight;
 	snprintf(id, sizeof(id), "%" PRIu64, seq);
-	http_stream_send(s->http, id, json, len);
+	if (!sight)
+		http_stream_send(s->http, id, json, len);
+	else if (pop_json_seen(&seen, json, len, sight))
+		http_stream_send(s->http, id, seen.data, seen.len);
+	buf_fini(&seen);
 }
 
 static void
@@ -42,6 +52,7 @@ on_close(void *arg)
 		agent_states_session(s->app->states, s->tenant, s->session, -1);
 	pop_feed_close(&s->feed);
 	stream_guard_free(&s->guard);
+	sight_unref(&s->sight);
 	mem_free(s);
 }
 
@@ -107,14 +118,16 @@ route_agent_stream(struct http_request *r, void *arg)
 	s->app = app;
 	s->tenant = tenant;
 	str_copy(s->session, sizeof(s->session), caller_of(r)->agent);
+	s->sight = sight_ref(s->session[0] ? NULL : caller_of(r)->sight);
 	s->http = websocket ? http_websocket(r, choose_protocol(r), &callbacks, s)
 			    : http_sse(r, &callbacks, s);
 	if (!s->http) {
+		sight_unref(&s->sight);
 		mem_free(s);
 		return;
 	}
 	if (s->session[0])
 		agent_states_session(app->states, tenant, s->session, 1);
-	s->guard = stream_guard_new(app, s->http, hash);
+	s->guard = stream_guard_new(app, s->http, hash, s->sight);
 	s->feed = pop_feed_open(app->pops, tenant, agent, after, on_pop, s);
 }

@@ -75,7 +75,8 @@ route_agent_pops(struct http_request *r, void *arg)
 	struct app *app = arg;
 	const char *id = path_agent(r);
 	if (id)
-		pops_list(app->pops, caller_of(r)->tenant, id, reply_from_store, r);
+		pops_list(app->pops, caller_of(r)->tenant, id, caller_of(r)->sight,
+			reply_from_store, r);
 }
 
 /* {"ttl_s": seconds}; an empty body is allowed. */

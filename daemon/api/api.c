@@ -1,5 +1,7 @@
-/* api.c - the table of routes: who may call what. What they do is in the files beside
- * it, one per resource; the same table is checked against openapi.json by a test. */
+/* api.c - the table of routes: who may call what, and what of it those who may see some
+ * contacts only (caller.h: without a SIGHT_ bit they may not call it at all). What they do is in the files beside
+ * it, one per resource; the same table is checked against openapi.json by a test, and what
+ * the daemon does against that by another (test_access.py). */
 #include <api/app.h>
 #include <api/caller.h>
 #include <api/import.h>
@@ -18,7 +20,7 @@
 
 struct route {
 	const char *pattern;
-	unsigned roles;
+	unsigned roles; /* and how a limited caller's sight is kept */
 	bool needs_database;
 	http_handler_fn *handler;
 };
@@ -30,35 +32,45 @@ static const struct route routes[] = {
 	{"GET /readyz", ROLE_ANYBODY, false, route_readyz},
 	{"GET /metrics", ROLE_ANYBODY, false, route_metrics},
 	{"GET /v1/openapi.json", ROLE_ANYBODY, false, route_openapi},
-	{"GET /v1/status", ROLES_ALL & ~ROLE_AGENT, false, route_status},
-	{"POST /v1/contacts", ROLES_WRITE, true, route_contact_create},
-	{"GET /v1/contacts", ROLES_ALL, true, route_contact_list},
+	{"GET /v1/status", (ROLES_ALL & ~ROLE_AGENT) | SIGHT_NONE, false, route_status},
+	{"POST /v1/contacts", ROLES_WRITE | SIGHT_KEPT, true, route_contact_create},
+	{"GET /v1/contacts", ROLES_ALL | SIGHT_KEPT, true, route_contact_list},
 	{"POST /v1/contacts/import", ROLES_LEAD_INTEGRATION, true,
 		route_contact_import},
-	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
-	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
-	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
+	{"GET /v1/contacts/{}", ROLES_ALL | SIGHT_KEPT, true, route_contact_get},
+	{"GET /v1/contacts/{}/people", ROLES_ALL | SIGHT_KEPT, true,
+		route_contact_people},
+	{"PATCH /v1/contacts/{}", ROLES_WRITE | SIGHT_KEPT, true, route_contact_patch},
+	{"GET /v1/contacts/{}/timeline", ROLES_ALL | SIGHT_KEPT, true,
+		route_contact_timeline},
 	{"POST /v1/lookup", ROLE_ADMIN, false, route_lookup},
-	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
-	{"GET /v1/interactions/{}", ROLES_ALL, true, route_interaction_get},
+	{"POST /v1/interactions", ROLES_WRITE | SIGHT_KEPT, true,
+		route_interaction_create},
+	{"GET /v1/interactions/{}", ROLES_ALL | SIGHT_KEPT, true,
+		route_interaction_get},
 	{"GET /v1/calls", ROLES_ALL & ~ROLE_AGENT, false, route_calls},
-	{"POST /v1/calls", ROLES_WRITE, true, route_call_dial},
-	{"GET /v1/agents", ROLES_ALL, true, route_agent_list},
+	{"POST /v1/calls", ROLES_WRITE | SIGHT_KEPT, true, route_call_dial},
+	{"GET /v1/agents", ROLES_ALL | SIGHT_NONE, true, route_agent_list},
 	{"POST /v1/agents", ROLES_LEAD, true, route_agent_create},
-	{"GET /v1/agents/{}", ROLES_ALL, true, route_agent_get},
+	{"GET /v1/agents/{}", ROLES_ALL | SIGHT_NONE, true, route_agent_get},
 	{"PATCH /v1/agents/{}", ROLES_LEAD, true, route_agent_patch},
-	{"GET /v1/agents/{}/state", ROLES_ALL, false, route_agent_state_get},
-	{"PUT /v1/agents/{}/state", ROLES_WRITE, false, route_agent_state_put},
-	{"GET /v1/agents/{}/pops", ROLES_ALL, false, route_agent_pops},
-	{"GET /v1/agents/{}/stream", ROLES_ALL, false, route_agent_stream},
-	{"GET /v1/pops/stream", ROLES_ALL & ~ROLE_AGENT, false, route_pop_stream},
+	{"GET /v1/agents/{}/state", ROLES_ALL | SIGHT_NONE, false,
+		route_agent_state_get},
+	{"PUT /v1/agents/{}/state", ROLES_WRITE | SIGHT_NONE, false,
+		route_agent_state_put},
+	{"GET /v1/agents/{}/pops", ROLES_ALL | SIGHT_KEPT, false, route_agent_pops},
+	{"GET /v1/agents/{}/stream", ROLES_ALL | SIGHT_KEPT, false, route_agent_stream},
+	{"GET /v1/pops/stream", (ROLES_ALL & ~ROLE_AGENT) | SIGHT_KEPT, false,
+		route_pop_stream},
 	{"POST /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_create},
 	{"GET /v1/agents/{}/tokens", ROLES_LEAD_INTEGRATION, true, route_token_list},
 	{"DELETE /v1/agents/{}/tokens/{}", ROLES_LEAD_INTEGRATION, true,
 		route_token_revoke},
-	{"POST /v1/agents/{}/tickets", ROLES_WRITE, false, route_ticket_create},
+	{"POST /v1/agents/{}/tickets", ROLES_WRITE | SIGHT_SELF, false,
+		route_ticket_create},
 	{"POST /v1/api-keys", ROLE_ADMIN, true, route_key_create},
 	{"GET /v1/api-keys", ROLE_ADMIN, true, route_key_list},
+	{"PATCH /v1/api-keys/{}", ROLE_ADMIN, true, route_key_patch},
 	{"DELETE /v1/api-keys/{}", ROLE_ADMIN, true, route_key_revoke},
 	/* What is told names customers, and a URL may hold a secret: admins only. */
 	{"POST /v1/webhooks", ROLE_ADMIN, true, route_webhook_create},
@@ -76,8 +88,10 @@ static const struct route routes[] = {
 	{"GET /v1/audit", ROLES_LEAD, true, route_audit},
 	{"GET /v1/quarantine", ROLE_ADMIN, true, route_quarantine_list},
 	{"POST /v1/quarantine/retry", ROLE_ADMIN, true, route_quarantine_retry},
-	{"POST /v1/channels/{}/resync", ROLES_LEAD, false, route_channel_resync},
-	{"GET /v1/channels/{}/gaps", ROLES_ALL & ~ROLE_AGENT, true, route_channel_gaps},
+	{"POST /v1/channels/{}/resync", ROLES_LEAD | SIGHT_NONE, false,
+		route_channel_resync},
+	{"GET /v1/channels/{}/gaps", (ROLES_ALL & ~ROLE_AGENT) | SIGHT_NONE, true,
+		route_channel_gaps},
 };
 
 struct api {
@@ -178,5 +192,11 @@ api_route_nth(size_t n)
 unsigned
 api_route_roles(size_t n)
 {
-	return n < ARRAY_LEN(routes) ? routes[n].roles : 0;
+	return n < ARRAY_LEN(routes) ? routes[n].roles & (ROLES_ALL | ROLE_ANYBODY) : 0;
+}
+
+const char *
+api_route_sight(size_t n)
+{
+	return n < ARRAY_LEN(routes) ? sight_text(routes[n].roles) : NULL;
 }

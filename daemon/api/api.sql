@@ -1,7 +1,8 @@
 -- Keys of the API. The key itself is never stored: only its BLAKE2b hash, in hex.
 
 -- name: api_key_find
-SELECT k.tenant_id, k.name, k.role
+SELECT k.tenant_id, k.name, k.role, array_to_json(k.contact_roles),
+  array_to_json(k.attributes)
 FROM api_key k
 WHERE k.hash = decode($1::text, 'hex') AND k.revoked_at IS NULL
 
@@ -13,20 +14,26 @@ WHERE hash = decode($1::text, 'hex')
 -- name: api_key_create
 SELECT state, status, response
 FROM api_key_create($1::int, $2::text, $3::text, $4::uuid, $5::text, $6::text,
-  decode($7::text, 'hex'), $8::text, $9::text, $10::text, $11::text,
-  decode($12::text, 'hex'))
+  decode($7::text, 'hex'), $8::text[], $9::text[], $10::text[], $11::text, $12::text,
+  $13::text, $14::text, decode($15::text, 'hex'))
 
 -- name: api_key_list
-SELECT json_build_object('items', coalesce(json_agg(json_build_object(
-    'id', id, 'name', name, 'role', role, 'created_at', time_text(created_at),
-    'last_used_at', time_text(last_used_at)) ORDER BY id), '[]'::json), 'next', null)
-FROM api_key WHERE tenant_id = $1::int AND revoked_at IS NULL
+SELECT json_build_object('items', coalesce(json_agg(api_key_json(k) ORDER BY id),
+  '[]'::json), 'next', null)
+FROM api_key k WHERE tenant_id = $1::int AND revoked_at IS NULL
+
+-- name: api_key_patch
+SELECT state, response
+FROM api_key_patch($1::int, $2::text, $3::text, $4::uuid, $5::jsonb, $6::text[])
 
 -- name: api_key_revoke
 SELECT api_key_revoke($1::int, $2::text, $3::text, $4::uuid)
 
 -- name: credential_holds
+-- A key that may see something else by now ($2, $3) does not either.
 SELECT EXISTS (SELECT FROM api_key
-    WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL)
+    WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL
+      AND contact_roles IS NOT DISTINCT FROM $2::text[]
+      AND attributes IS NOT DISTINCT FROM $3::text[])
   OR EXISTS (SELECT FROM agent_token
     WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL AND expires_at > now())

@@ -193,6 +193,14 @@ on_wrapup_ended(void *arg, const struct tenant *t, const char *agent)
 }
 
 static void
+on_sight(void *arg, const char *tenant, const char *agent)
+{
+	struct app *app = arg;
+	if (app->pops)
+		pops_on_sight(app->pops, tenant, agent);
+}
+
+static void
 open_desk(struct app *app)
 {
 	const struct daemon_settings *s = conf_values(app->conf, "daemon");
@@ -206,6 +214,8 @@ open_desk(struct app *app)
 		webhooks_new(&app->store, open_pg(app, 2, 20000, "interactd webhooks"),
 			app->events, conf_values(app->conf, "webhooks"));
 	app->agents = agents_new(&app->store);
+	agents_on_sight(app->agents, on_sight, app);
+	opts.agents = app->agents;
 	struct agent_states_opts states = {
 		.store = &app->store,
 		.agents = app->agents,

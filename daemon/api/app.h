@@ -97,5 +97,7 @@ void api_free(struct api **);
 const char *api_route_nth(size_t n);
 /* Who may call it, as bits of api/caller.h; 0 past the end. */
 unsigned api_route_roles(size_t n);
+/* How it keeps a limited caller's sight (sight_text of api/caller.h); NULL: closed. */
+const char *api_route_sight(size_t n);
 
 #endif

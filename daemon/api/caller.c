@@ -10,6 +10,7 @@
 #include <log.h>
 #include <map.h>
 #include <mem.h>
+#include <people/contact.h>
 #include <str.h>
 
 #include <sodium.h>
@@ -35,6 +36,25 @@ static const struct {
 	{ROLE_INTEGRATION, "integration"},
 	{ROLE_READONLY, "readonly"},
 };
+
+static const struct {
+	unsigned sight;
+	const char *text;
+} sights[] = {
+	{SIGHT_NONE, "none"},
+	{SIGHT_KEPT, "kept"},
+	{SIGHT_PATH, "path"},
+	{SIGHT_SELF, "self"},
+};
+
+const char *
+sight_text(unsigned route)
+{
+	for (size_t i = 0; i < ARRAY_LEN(sights); i++)
+		if (route & sights[i].sight)
+			return sights[i].text;
+	return NULL;
+}
 
 const char *
 role_text(unsigned role)
@@ -76,11 +96,20 @@ key_cache_new(void)
 }
 
 static void
+believed_free(struct believed *b)
+{
+	if (!b)
+		return;
+	sight_unref(&b->caller.sight);
+	mem_free(b);
+}
+
+static void
 free_believed(const char *key, void *value, void *arg)
 {
 	(void)key;
 	(void)arg;
-	mem_free(value);
+	believed_free(value);
 }
 
 void
@@ -116,8 +145,9 @@ believe(struct key_cache *c, const char *hash, const struct caller *caller)
 		key_cache_forget(c);
 	struct believed *b = xcalloc(1, sizeof(*b));
 	b->caller = *caller;
+	sight_ref(caller->sight);
 	b->until_us = clock_mono_us() + KEY_BELIEVED_MS * INT64_C(1000);
-	mem_free(map_put(&c->by_hash, hash, b));
+	believed_free(map_put(&c->by_hash, hash, b));
 }
 
 /* ---- The request's caller ---------------------------------------------------------
@@ -133,8 +163,10 @@ struct actor
 caller_actor(const struct http_request *r)
 {
 	const struct caller *c = caller_of(r);
-	return (struct actor){
-		.tenant = c->tenant, .name = c->name, .role = role_text(c->role)};
+	return (struct actor){.tenant = c->tenant,
+		.name = c->name,
+		.role = role_text(c->role),
+		.sight = c->sight};
 }
 
 bool
@@ -147,6 +179,52 @@ caller_may_see_agent(struct http_request *r, const char *agent)
 	return false;
 }
 
+static void
+free_caller(void *arg)
+{
+	struct caller *c = arg;
+	sight_unref(&c->sight);
+	mem_free(c);
+}
+
+/* ---- The contact of the path ---- */
+
+static void
+on_sight(void *arg, enum store_status status, bool seen)
+{
+	struct http_request *r = arg;
+	if (status != STORE_OK) {
+		http_add_header(r, "Retry-After", "2");
+		http_problem(r, 503, NULL,
+			"the database cannot say now whether you may see this contact");
+	} else if (!seen) {
+		http_problem(r, 404, NULL, "there is no contact with this id");
+	} else {
+		http_continue(r);
+	}
+}
+
+/* True: it may go on. False after an answer, or when one has been asked for. */
+static bool
+keep_sight(struct http_request *r, const struct caller *c, unsigned allowed)
+{
+	struct uuid contact;
+	struct actor actor = caller_actor(r);
+	if (!c->sight || allowed & (SIGHT_NONE | SIGHT_KEPT) ||
+		(allowed & SIGHT_SELF && c->agent[0]))
+		return true;
+	if (!(allowed & SIGHT_PATH)) {
+		http_problem(r, 403, NULL,
+			"this caller may see some contacts only, and this shows, or "
+			"changes, what is of all");
+		return false;
+	}
+	if (!uuid_parse(http_path_arg(r, 0), &contact))
+		return true; /* the handler has an answer */
+	contact_in_sight(&c->app->store, &actor, &contact, on_sight, r);
+	return false;
+}
+
 static bool
 accept(struct http_request *r, struct app *app, const struct caller *found,
 	unsigned allowed)
@@ -154,9 +232,10 @@ accept(struct http_request *r, struct app *app, const struct caller *found,
 	struct caller *c = xmalloc(sizeof(*c));
 	*c = *found;
 	c->app = app;
-	http_set_context(r, c, mem_free);
+	sight_ref(c->sight);
+	http_set_context(r, c, free_caller);
 	if (c->role & allowed)
-		return true;
+		return keep_sight(r, c, allowed);
 	http_problem(r, 403, NULL, "role %s may not do this", role_text(c->role));
 	return false;
 }
@@ -275,11 +354,13 @@ on_key_found(void *arg, const struct pg_answer *a)
 		snprintf(c.identity, sizeof(c.identity), "key:%.32s", l->hash);
 		c.role = role_parse(pg_text(a, 0, 0, 2));
 		str_copy(c.hash, sizeof(c.hash), l->hash);
+		c.sight = sight_parse(pg_text(a, 0, 0, 3), pg_text(a, 0, 0, 4));
 		if (l->generation == l->app->keys->generation)
 			believe(l->app->keys, l->hash, &c);
 		note_use(l);
 		go_on(l, &c);
 	}
+	sight_unref(&c.sight);
 	mem_free(l);
 }
 
@@ -294,6 +375,7 @@ on_token_verified(void *arg, enum agent_token_status status,
 		snprintf(c.name, sizeof(c.name), "agent:%s", agent);
 		str_copy(c.agent, sizeof(c.agent), agent);
 		str_copy(c.hash, sizeof(c.hash), hash);
+		c.sight = agents_sight(l->app->agents, tenant->name, agent);
 		go_on(l, &c);
 	} else if (status == AGENT_TOKEN_UNAVAILABLE) {
 		http_add_header(l->request, "Retry-After", "2");

@@ -14,6 +14,12 @@
 #define ROLES_WRITE	 (ROLE_ADMIN | ROLE_SUPERVISOR | ROLE_AGENT | ROLE_INTEGRATION)
 #define ROLES_LEAD	 (ROLE_ADMIN | ROLE_SUPERVISOR)
 #define ROLE_ANYBODY	 32u /* no key needed */
+/* Beside the roles: what a caller who may not see every contact (people/sight.h) may do.
+ * Without one of these nothing: 403, so that what nobody has thought about shows nothing. */
+#define SIGHT_NONE 64u	/* no contact is in it, nor in its answer */
+#define SIGHT_KEPT 128u /* the room shows and changes only what is in sight */
+#define SIGHT_PATH 256u /* the path's first id is a contact's; out of sight it is 404 */
+#define SIGHT_SELF 512u /* an agent's token for that agent itself; a key is refused */
 
 /* 32 bytes in hex, with the NUL. */
 #define CALLER_HASH_LEN 65
@@ -26,7 +32,8 @@ struct caller {
 	char identity
 		[40];	/* of a key: what tells it from others of its name; else "" */
 	char agent[65]; /* an agent's token: whose; else "" */
-	enum trust max_trust; /* of identities this caller may set */
+	enum trust max_trust;	   /* of identities this caller may set */
+	const struct sight *sight; /* of the contacts; counted; NULL = everything */
 	/* BLAKE2b of the key or token used, or of that which a ticket was made with; "":
 	 * the operator's socket. */
 	char hash[CALLER_HASH_LEN];
@@ -34,6 +41,9 @@ struct caller {
 
 const char *role_text(unsigned role);
 unsigned role_parse(const char *); /* 0 if none */
+
+/* "none", "kept", "path", "self" of a route's bits; NULL: closed to limited callers. */
+const char *sight_text(unsigned route);
 
 /* The request's caller; never NULL in a handler of a route that is not ROLE_ANYBODY. */
 struct caller *caller_of(const struct http_request *);
@@ -51,6 +61,6 @@ bool caller_identify(struct app *, struct http_request *, unsigned roles_allowed
 struct key_cache;
 struct key_cache *key_cache_new(void);
 void key_cache_free(struct key_cache **);
-void key_cache_forget(struct key_cache *); /* a key was revoked here */
+void key_cache_forget(struct key_cache *); /* a key was revoked or changed here */
 
 #endif

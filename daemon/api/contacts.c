@@ -48,7 +48,8 @@ publish_change(const struct change *c, const struct store_answer *a)
 	const struct caller *caller = caller_of(c->request);
 	const char *type = a->status == STORE_CREATED ? c->created : c->updated;
 	char *changes = c->updated ? json_dumps(c->body, JSON_COMPACT) : NULL;
-	publish_object(caller->app, caller->tenant, &c->stamp, 0, type, a->json,
+	publish_object(caller->app, caller->tenant, &c->stamp, 0, type,
+		a->whole ? a->whole : a->json, /* events are the tenant's */
 		a->status == STORE_CREATED ? NULL : changes);
 	free(changes);
 }
@@ -100,18 +101,32 @@ route_contact_get(struct http_request *r, void *arg)
 {
 	struct app *app = arg;
 	struct uuid id;
+	struct actor actor = caller_actor(r);
 	if (reply_path_uuid(r, &id))
-		contact_get(
-			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+		contact_get(&app->store, &actor, &id, reply_from_store, r);
+}
+
+void
+route_contact_people(struct http_request *r, void *arg)
+{
+	static const char *const known[] = {"limit", "cursor", NULL};
+	struct app *app = arg;
+	struct uuid id;
+	struct actor actor = caller_actor(r);
+	unsigned limit;
+	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
+		reply_limit(r, 50, 200, &limit))
+		contact_people(&app->store, &actor, &id, limit, http_query(r, "cursor"),
+			reply_from_store, r);
 }
 
 static void
 find_by_identity(struct http_request *r, struct app *app, const char *text)
 {
 	struct address a;
-	const struct caller *c = caller_of(r);
-	if (address_parse(text, region_of(c), &a))
-		contact_find(&app->store, c->tenant, &a, reply_from_store, r);
+	struct actor actor = caller_actor(r);
+	if (address_parse(text, region_of(caller_of(r)), &a))
+		contact_find(&app->store, &actor, &a, reply_from_store, r);
 	else
 		http_problem(r, 400, NULL,
 			"identity: KIND:VALUE, for example phone:+8613800138000");
@@ -122,6 +137,7 @@ route_contact_list(struct http_request *r, void *arg)
 {
 	static const char *const known[] = {"identity", "q", "limit", "cursor", NULL};
 	struct app *app = arg;
+	struct actor actor = caller_actor(r);
 	unsigned limit;
 	const char *identity = http_query(r, "identity"), *q = http_query(r, "q");
 	if (!reply_query_known(r, known) || !reply_limit(r, 50, 200, &limit))
@@ -129,8 +145,8 @@ route_contact_list(struct http_request *r, void *arg)
 	if (identity && !q)
 		find_by_identity(r, app, identity);
 	else if (q && !identity && !str_empty(q))
-		contact_search(&app->store, caller_of(r)->tenant, q, limit,
-			http_query(r, "cursor"), reply_from_store, r);
+		contact_search(&app->store, &actor, q, limit, http_query(r, "cursor"),
+			reply_from_store, r);
 	else
 		http_problem(r, 400, NULL, "give ?identity=KIND:VALUE or ?q=NAME");
 }
@@ -138,15 +154,17 @@ route_contact_list(struct http_request *r, void *arg)
 void
 route_contact_timeline(struct http_request *r, void *arg)
 {
-	static const char *const known[] = {"limit", "before", "kind", NULL};
+	static const char *const known[] = {"limit", "before", "kind", "people", NULL};
 	struct app *app = arg;
 	struct uuid id;
-	unsigned limit;
+	struct actor actor = caller_actor(r);
+	struct timeline_page page = {
+		.before = http_query(r, "before"), .kind = http_query(r, "kind")};
 	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
-		reply_limit(r, 50, 200, &limit))
-		interaction_timeline(&app->store, caller_of(r)->tenant, &id, limit,
-			http_query(r, "before"), http_query(r, "kind"),
-			reply_from_store, r);
+		reply_limit(r, 50, 200, &page.limit) &&
+		reply_flag(r, "people", false, &page.people))
+		interaction_timeline(
+			&app->store, &actor, &id, &page, reply_from_store, r);
 }
 
 void
@@ -169,7 +187,7 @@ route_interaction_get(struct http_request *r, void *arg)
 {
 	struct app *app = arg;
 	struct uuid id;
+	struct actor actor = caller_actor(r);
 	if (reply_path_uuid(r, &id))
-		interaction_get(
-			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+		interaction_get(&app->store, &actor, &id, reply_from_store, r);
 }

@@ -129,13 +129,13 @@ static void
 dial_contact(struct http_request *r, const char *agent, const char *channel,
 	const struct uuid *id)
 {
-	const struct caller *c = caller_of(r);
+	struct actor actor = caller_actor(r);
 	struct asked *a = xcalloc(1, sizeof(*a));
 
 	a->request = r;
 	a->agent = xstrdup(agent);
 	a->channel = xstrdup(channel);
-	contact_get(&c->app->store, c->tenant, id, on_contact, a);
+	contact_get(&caller_of(r)->app->store, &actor, id, on_contact, a);
 }
 
 /* ---- The request --------------------------------------------------------------------- */

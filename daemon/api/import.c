@@ -225,25 +225,13 @@ take_charset(struct http_request *r, struct import_opts *o, char dst[32])
 }
 
 static bool
-take_flag(struct http_request *r, const char *name, bool def, bool *flag_r)
-{
-	const char *text = http_query(r, name);
-
-	*flag_r = text ? str_eq(text, "1") || str_eq(text, "true") : def;
-	if (!text || *flag_r || str_eq(text, "0") || str_eq(text, "false"))
-		return true;
-	http_problem(r, 400, NULL, "%s: true or false", name);
-	return false;
-}
-
-static bool
 take_opts(struct http_request *r, struct import_opts *o, char charset[32])
 {
 	static const char *const known[] = {"charset", "dry_run", "events", NULL};
 
 	if (!reply_query_known(r, known) || !take_format(r, o) ||
-		!take_flag(r, "dry_run", false, &o->dry_run) ||
-		!take_flag(r, "events", true, &o->objects))
+		!reply_flag(r, "dry_run", false, &o->dry_run) ||
+		!reply_flag(r, "events", true, &o->objects))
 		return false;
 	take_charset(r, o, charset);
 	return true;

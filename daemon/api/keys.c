@@ -1,14 +1,16 @@
-/* keys.c - /v1/api-keys: made, listed, revoked. A key is API_KEY_PREFIX and 256 random
+/* keys.c - /v1/api-keys: made, listed, changed, revoked. A key is API_KEY_PREFIX and 256 random
  * bits; the database holds only its BLAKE2b hash, so it can be shown once only. */
 #include <api/reply.h>
 #include <api/routes.h>
 #include <clock.h>
 #include <mem.h>
+#include <people/store_ask.h>
 #include <str.h>
 
 #include <jansson.h>
 #include <sodium.h>
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +18,9 @@
 #define KEY_BYTES      32
 #define NAME_MAX_CHARS 100
 #define DEADLINE_MS    5000
+#define ADMIN_SEES_ALL                                                                    \
+	"contact_roles, attributes: an admin may change every limit, so such a key sees " \
+	"everything; give it another role"
 
 struct key_request {
 	struct http_request *request;
@@ -83,32 +88,67 @@ name_is_sound(const char *name)
 	return true;
 }
 
-static bool
-read_key_body(struct http_request *r, const json_t *body, const char **name_r,
-	const char **role_r)
+/* A key's body; strings are borrowed from the JSON. */
+struct key_body {
+	const char *name, *role;
+	const json_t *roles, *attributes; /* what it may see of the contacts */
+	char why[200];
+};
+
+static void
+wrong(struct key_body *k, const char *why)
 {
-	const char *field;
-	json_t *value;
-	json_object_foreach((json_t *)(uintptr_t)body, field,
-		value) if (!str_eq(field, "name") && !str_eq(field, "role"))
-	{
-		http_problem(
-			r, 422, NULL, "%.64s: no such field; name and role", field);
-		return false;
+	if (why && !k->why[0])
+		str_copy(k->why, sizeof(k->why), why);
+}
+
+static void
+read_member(struct key_body *k, const char *name, const json_t *v, bool is_patch)
+{
+	char why[128];
+	if (str_eq(name, "name")) {
+		k->name = json_string_value(v);
+		if (!name_is_sound(k->name) || strlen(k->name) != json_string_length(v))
+			wrong(k, "name: 1 to 100 bytes, no control characters");
+	} else if (str_eq(name, "role") && !is_patch) {
+		k->role = json_string_value(v);
+	} else if (str_eq(name, "contact_roles")) {
+		k->roles = v;
+		wrong(k, sight_check_roles(v));
+	} else if (str_eq(name, "attributes")) {
+		k->attributes = v;
+		wrong(k, sight_check_attributes(v));
+	} else {
+		snprintf(why, sizeof(why), "%.64s: no such field", name);
+		wrong(k, why);
 	}
-	*name_r = json_string_value(json_object_get(body, "name"));
-	*role_r = json_string_value(json_object_get(body, "role"));
-	if (!name_is_sound(*name_r)) {
-		http_problem(r, 422, NULL, "name: 1 to %d bytes, no control characters",
-			NAME_MAX_CHARS);
-		return false;
-	}
-	if (!role_parse(*role_r)) {
-		http_problem(r, 422, NULL,
-			"role: admin, supervisor, agent, integration or readonly");
-		return false;
-	}
-	return true;
+}
+
+static bool
+is_limited(const struct key_body *k)
+{
+	return json_is_array(k->roles) || json_is_array(k->attributes);
+}
+
+/* False after an answer. */
+static bool
+read_key_body(
+	struct http_request *r, const json_t *body, bool is_patch, struct key_body *k)
+{
+	json_t *o = (json_t *)(uintptr_t)body;
+	memset(k, 0, sizeof(*k));
+	for (void *it = json_object_iter(o); it; it = json_object_iter_next(o, it))
+		read_member(k, json_object_iter_key(it), json_object_iter_value(it),
+			is_patch);
+	if (!is_patch && !k->name)
+		wrong(k, "name: 1 to 100 bytes, no control characters");
+	if (!is_patch && !role_parse(k->role))
+		wrong(k, "role: admin, supervisor, agent, integration or readonly");
+	if (role_parse(k->role) == ROLE_ADMIN && is_limited(k))
+		wrong(k, ADMIN_SEES_ALL);
+	if (k->why[0])
+		http_problem(r, 422, NULL, "%s", k->why);
+	return !k->why[0];
 }
 
 static void
@@ -125,49 +165,40 @@ make_key(char key[80], char hash_hex[65])
 	hex_encode(hash_hex, hash, sizeof(hash));
 }
 
-static void
-add_idempotency(struct pg_unit *u, const struct idempotency *idem)
-{
-	char hex[65];
-	pg_param_text(u, idem ? idem->caller : NULL);
-	pg_param_text(u, idem ? idem->method : NULL);
-	pg_param_text(u, idem ? idem->path : NULL);
-	pg_param_text(u, idem ? idem->key : NULL);
-	if (idem)
-		hex_encode(hex, idem->body_hash, sizeof(idem->body_hash));
-	pg_param_text(u, idem ? hex : NULL);
-}
-
 void
 route_key_create(struct http_request *r, void *arg)
 {
 	struct app *app = arg;
 	struct idempotency idem;
 	const struct idempotency *used;
-	const char *name, *role;
+	struct key_body k;
 	char hash[65];
 	if (!reply_idempotency(r, &idem, &used))
 		return;
 	json_t *body = reply_body(r);
 	if (!body)
 		return;
-	if (read_key_body(r, body, &name, &role)) {
+	if (read_key_body(r, body, false, &k)) {
 		struct caller *c = caller_of(r);
 		struct uuid id = uuid_new(clock_wall_us());
-		struct key_request *k = xcalloc(1, sizeof(*k));
-		k->request = r;
-		make_key(k->key, hash);
+		const struct sight *sight = sight_new(k.roles, k.attributes);
+		struct key_request *q = xcalloc(1, sizeof(*q));
+		q->request = r;
+		make_key(q->key, hash);
 		struct pg_unit *u = pg_unit_new(app->store.writes);
 		pg_add(u, "api_key_create");
 		pg_param_int(u, c->tenant->id);
 		pg_param_text(u, c->name);
 		pg_param_text(u, role_text(c->role));
 		pg_param_uuid(u, &id);
-		pg_param_text(u, name);
-		pg_param_text(u, role);
+		pg_param_text(u, k.name);
+		pg_param_text(u, k.role);
 		pg_param_text(u, hash);
-		add_idempotency(u, used);
-		pg_submit(&u, DEADLINE_MS, on_created, k);
+		sight_param(u, sight);
+		store_param_fields(u, body);
+		store_param_idempotency(u, used);
+		pg_submit(&u, DEADLINE_MS, on_created, q);
+		sight_unref(&sight);
 	}
 	json_decref(body);
 }
@@ -190,6 +221,52 @@ route_key_list(struct http_request *r, void *arg)
 	pg_add(u, "api_key_list");
 	pg_param_int(u, caller_of(r)->tenant->id);
 	pg_submit(&u, DEADLINE_MS, on_listed, r);
+}
+
+static void
+on_patched(void *arg, const struct pg_answer *a)
+{
+	struct http_request *r = arg;
+	const char *state = a->status == PG_OK ? pg_text(a, 0, 0, 0) : NULL;
+	if (!state) {
+		unavailable(r);
+	} else if (str_eq(state, "not_found")) {
+		http_problem(r, 404, NULL, "there is no key with this id");
+	} else if (str_eq(state, "admin")) {
+		http_problem(r, 422, NULL, "%s", ADMIN_SEES_ALL);
+	} else {
+		key_cache_forget(caller_of(r)->app->keys);
+		http_answer(r, 200, "application/json", pg_text(a, 0, 0, 1),
+			pg_text_len(a, 0, 0, 1));
+	}
+}
+
+/* The name, and what it may see; never the role: what a key may do is asked when it is
+ * made. */
+void
+route_key_patch(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	struct uuid id;
+	struct key_body k;
+	const struct caller *c = caller_of(r);
+	if (!reply_path_uuid(r, &id))
+		return;
+	json_t *body = reply_body(r);
+	if (!body)
+		return;
+	if (read_key_body(r, body, true, &k)) {
+		struct pg_unit *u = pg_unit_new(app->store.writes);
+		pg_add(u, "api_key_patch");
+		pg_param_int(u, c->tenant->id);
+		pg_param_text(u, c->name);
+		pg_param_text(u, role_text(c->role));
+		pg_param_uuid(u, &id);
+		store_param_json(u, body);
+		store_param_fields(u, body);
+		pg_submit(&u, DEADLINE_MS, on_patched, r);
+	}
+	json_decref(body);
 }
 
 static void

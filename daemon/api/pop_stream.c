@@ -10,6 +10,7 @@
 #include <api/reply.h>
 #include <api/routes.h>
 #include <api/stream_guard.h>
+#include <desk/pop.h>
 #include <mem.h>
 #include <str.h>
 
@@ -23,6 +24,7 @@ struct pop_stream {
 	struct redis_sub *subs[SUBS_MAX];
 	unsigned n_subs, n_ready;
 	struct stream_guard *guard;
+	const struct sight *sight;
 };
 
 static void
@@ -37,8 +39,13 @@ static void
 on_pop(void *arg, const char *channel, const char *json, size_t len)
 {
 	struct pop_stream *s = arg;
+	struct buf seen = BUF_INIT;
 	(void)channel;
-	http_stream_send(s->http, NULL, json, len);
+	if (!s->sight)
+		http_stream_send(s->http, NULL, json, len);
+	else if (pop_json_seen(&seen, json, len, s->sight))
+		http_stream_send(s->http, NULL, seen.data, seen.len);
+	buf_fini(&seen);
 }
 
 static void
@@ -63,6 +70,7 @@ on_close(void *arg)
 	for (unsigned i = 0; i < s->n_subs; i++)
 		redis_unsubscribe(&s->subs[i]);
 	stream_guard_free(&s->guard);
+	sight_unref(&s->sight);
 	mem_free(s);
 }
 
@@ -116,11 +124,12 @@ route_pop_stream(struct http_request *r, void *arg)
 	char hash[CALLER_HASH_LEN];
 	str_copy(hash, sizeof(hash), caller_of(r)->hash);
 	struct pop_stream *s = xcalloc(1, sizeof(*s));
+	s->sight = sight_ref(caller_of(r)->sight);
 	if (all || agent)
 		subscribe(s, app, tenant, "agent", agent ? agent : "*");
 	if (all || queue)
 		subscribe(s, app, tenant, "queue", queue ? queue : "*");
 	/* The request's memory may go with it: nothing of it is read from here on. */
 	s->http = http_sse(r, &callbacks, s);
-	s->guard = stream_guard_new(app, s->http, hash);
+	s->guard = stream_guard_new(app, s->http, hash, s->sight);
 }

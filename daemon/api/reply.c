@@ -161,6 +161,17 @@ reply_limit(struct http_request *r, unsigned def, unsigned max, unsigned *limit_
 }
 
 bool
+reply_flag(struct http_request *r, const char *name, bool def, bool *flag_r)
+{
+	const char *text = http_query(r, name);
+	*flag_r = text ? str_eq(text, "1") || str_eq(text, "true") : def;
+	if (!text || *flag_r || str_eq(text, "0") || str_eq(text, "false"))
+		return true;
+	http_problem(r, 400, NULL, "%s: true or false", name);
+	return false;
+}
+
+bool
 reply_query_known(struct http_request *r, const char *const *names)
 {
 	const char *name, *value;

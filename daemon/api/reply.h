@@ -20,6 +20,8 @@ bool reply_idempotency(struct http_request *, struct idempotency *idem,
 bool reply_path_uuid(struct http_request *, struct uuid *id_r);
 /* ?limit=, 1 to max; false after a 400. */
 bool reply_limit(struct http_request *, unsigned def, unsigned max, unsigned *limit_r);
+/* ?name=true or false (or 1, 0); false after a 400. */
+bool reply_flag(struct http_request *, const char *name, bool def, bool *flag_r);
 /* Only these query parameters are known (NULL-terminated); false after a 400. */
 bool reply_query_known(struct http_request *, const char *const *names);
 

@@ -10,7 +10,7 @@
 	H(route_healthz) H(route_readyz) H(route_metrics) H(route_status) \
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
-	H(route_contact_import) H(route_lookup) \
+	H(route_contact_import) H(route_contact_people) H(route_lookup) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \
@@ -23,7 +23,7 @@
 	H(route_webhook_replay) H(route_webhook_deliveries) \
 	H(route_webhook_delivery) H(route_webhook_delivery_replay) \
 	H(route_webhook_dead_letters) \
-	H(route_key_list) H(route_key_revoke) H(route_audit) \
+	H(route_key_list) H(route_key_patch) H(route_key_revoke) H(route_audit) \
 	H(route_quarantine_list) H(route_quarantine_retry) \
 	H(route_channel_resync) H(route_channel_gaps)
 /* clang-format on */

@@ -14,6 +14,7 @@ struct stream_guard {
 	struct http_stream *stream;
 	struct loop_timer *timer;
 	char hash[CALLER_HASH_LEN];
+	const struct sight *sight;
 	bool asking, closed;
 };
 
@@ -26,7 +27,7 @@ on_answer(void *arg, const struct pg_answer *a)
 		mem_free(g);
 	else if (a->status == PG_OK && !pg_bool(a, 0, 0, 0))
 		http_stream_close(g->stream, POLICY_VIOLATION,
-			"the token has expired or was revoked");
+			"the token has expired or was revoked, or the key was changed");
 	else
 		loop_timer_start(g->timer, STREAM_GUARD_MS);
 }
@@ -38,17 +39,20 @@ on_due(void *arg)
 	struct pg_unit *u = pg_unit_new(g->app->store.reads);
 	pg_add(u, "credential_holds");
 	pg_param_text(u, g->hash);
+	sight_param(u, g->sight);
 	g->asking = true;
 	pg_submit(&u, DEADLINE_MS, on_answer, g);
 }
 
 struct stream_guard *
-stream_guard_new(struct app *app, struct http_stream *stream, const char *hash)
+stream_guard_new(struct app *app, struct http_stream *stream, const char *hash,
+	const struct sight *sight)
 {
 	struct stream_guard *g = xcalloc(1, sizeof(*g));
 	g->app = app;
 	g->stream = stream;
 	str_copy(g->hash, sizeof(g->hash), hash);
+	g->sight = sight_ref(sight);
 	g->timer = loop_timer_new(app->loop, on_due, g);
 	if (*hash)
 		loop_timer_start(g->timer, STREAM_GUARD_MS);
@@ -63,6 +67,7 @@ stream_guard_free(struct stream_guard **gp)
 	if (!g)
 		return;
 	loop_timer_free(&g->timer);
+	sight_unref(&g->sight);
 	g->closed = true;
 	if (!g->asking)
 		mem_free(g);

@@ -169,3 +169,31 @@ cmd_more(const json_t *list, const char *option)
 	fprintf(stderr, "There is more: %s %s\n", option, buf_str(&b));
 	buf_fini(&b);
 }
+
+void
+cmd_set_limit(
+	json_t *body, const struct ctl_args *a, const char *option, const char *name)
+{
+	json_t *list = json_array();
+	const char *text;
+	bool all = false;
+	for (unsigned n = 0; (text = args_nth(a, option, n)); n++) {
+		all = all || str_eq(text, "all");
+		if (*text)
+			json_array_append_new(list, json_string(text));
+	}
+	if (args_has(a, option))
+		json_object_set(body, name, all ? json_null() : list);
+	json_decref(list);
+}
+
+void
+cmd_limit(struct buf *b, const json_t *list)
+{
+	if (!json_is_array(list))
+		buf_adds(b, "all");
+	else if (!json_array_size(list))
+		buf_adds(b, "none");
+	else
+		value_join(b, list);
+}

@@ -29,6 +29,12 @@ const char *cmd_direction(const json_t *interaction);
 /* An agent's state as two cells: what (with its reason), and since when. */
 struct table;
 void cmd_agent_state_cells(struct table *, const json_t *state);
+/* The option's values as an array at body[name]; "" = an empty one, `all` = null. Nothing
+ * if the option was not given. */
+void cmd_set_limit(
+	json_t *body, const struct ctl_args *, const char *option, const char *name);
+/* "supplier, agency", or "all" for null. */
+void cmd_limit(struct buf *, const json_t *list);
 /* A list's page ended before the list: how to read on, on stderr. */
 void cmd_more(const json_t *list, const char *option);
 

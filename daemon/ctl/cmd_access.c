@@ -1,4 +1,4 @@
-/* cmd_access.c - apikey create, list, revoke; audit: who may, and who did. */
+/* cmd_access.c - apikey create, set, list, revoke; audit: who may, and who did. */
 #include <ctl/cmd.h>
 
 #include <str.h>
@@ -29,25 +29,54 @@ run_create(struct ctl *ctl, const struct ctl_args *a)
 	json_t *body = json_pack("{s:s,s:s}", "name", a->words[0], "role", role);
 	if (!body)
 		return args_wrong("apikey create", "the name must be UTF-8");
+	cmd_set_limit(body, a, "contact-role", "contact_roles");
+	cmd_set_limit(body, a, "attribute", "attributes");
 	int rc = cmd_run(ctl, "POST", "/v1/api-keys", body, show_key);
 	json_decref(body);
 	return rc;
 }
 
+#define OPTION_CONTACT_ROLE                                                            \
+	{                                                                              \
+		"contact-role", "ROLE",                                                \
+			"sees only contacts with this role (customer, partner, "       \
+			"supplier, distributor, agency, franchisee, competitor, "      \
+			"lead); may be given several times; all: every contact"        \
+	}
+#define OPTION_ATTRIBUTE                                                               \
+	{                                                                              \
+		"attribute", "NAME",                                                   \
+			"of the contacts' attributes sees only this one; may be "      \
+			"given several times; all: every one"                          \
+	}
+
 static const struct ctl_option create_options[] = {
 	{"role", "ROLE", "admin, supervisor, agent, integration or readonly"},
+	OPTION_CONTACT_ROLE,
+	OPTION_ATTRIBUTE,
+	{NULL, NULL, NULL},
+};
+
+static const struct ctl_option set_options[] = {
+	{"name", "TEXT", "another name"},
+	OPTION_CONTACT_ROLE,
+	OPTION_ATTRIBUTE,
 	{NULL, NULL, NULL},
 };
 
 const struct ctl_command cmd_apikey_create = {
 	.name = "apikey create",
-	.usage = "NAME --role ROLE",
+	.usage = "NAME --role ROLE [--contact-role ROLE] [--attribute NAME]",
 	.group = GROUP,
 	.summary = "a key for another system",
 	.help = "The key alone goes to stdout. Roles: admin may do everything; supervisor\n"
 		"leads agents; agent works with contacts; integration is another system\n"
-		"(CRM, softphone server); readonly reads.\n\n"
-		"  interactctl apikey create crm --role integration >crm.key\n",
+		"(CRM, softphone server); readonly reads. Any but admin may be limited to\n"
+		"contacts of some roles, and to some of their attributes: what it may not\n"
+		"see is not there for it.\n\n"
+		"  interactctl apikey create crm --role integration >crm.key\n"
+		"  interactctl apikey create buying --role agent --contact-role supplier \\\n"
+		"      --attribute terms --attribute grade >buying.key\n",
 	.options = create_options,
 	.min_words = 1,
 	.max_words = 1,
@@ -55,15 +84,71 @@ const struct ctl_command cmd_apikey_create = {
 };
 
 static int
+show_changed(const struct ctl *ctl, const json_t *o)
+{
+	value_print(ctl, o);
+	return CTL_OK;
+}
+
+static int
+run_set(struct ctl *ctl, const struct ctl_args *a)
+{
+	struct buf path = BUF_INIT;
+	json_t *body = json_object();
+	buf_adds(&path, "/v1/api-keys");
+	client_path_add(&path, a->words[0]);
+	if (args_has(a, "name"))
+		json_object_set_new(body, "name", json_string(args_get(a, "name")));
+	cmd_set_limit(body, a, "contact-role", "contact_roles");
+	cmd_set_limit(body, a, "attribute", "attributes");
+	int rc = json_object_size(body)
+			 ? cmd_run(ctl, "PATCH", buf_str(&path), body, show_changed)
+			 : args_wrong("apikey set",
+				   "say what: --name, --contact-role, --attribute");
+	json_decref(body);
+	buf_fini(&path);
+	return rc;
+}
+
+const struct ctl_command cmd_apikey_set = {
+	.name = "apikey set",
+	.usage = "ID [--contact-role ROLE] [--attribute NAME]",
+	.group = GROUP,
+	.summary = "change what a key may see",
+	.help = "What is given replaces what was there; `all` takes the limit away. It holds\n"
+		"within 5 seconds, and streams opened with the key end.\n\n"
+		"  interactctl apikey set 0199a3c5-6f1e-7abc-8def-0123456789ab \\\n"
+		"      --contact-role supplier --contact-role agency\n"
+		"  interactctl apikey set 0199a3c5-6f1e-7abc-8def-0123456789ab \\\n"
+		"      --contact-role all\n",
+	.options = set_options,
+	.min_words = 1,
+	.max_words = 1,
+	.run = run_set,
+};
+
+static void
+add_limit(struct table *t, const json_t *list)
+{
+	struct buf b = BUF_INIT;
+	cmd_limit(&b, list);
+	table_cell(t, buf_str(&b));
+	buf_fini(&b);
+}
+
+static int
 show_keys(const struct ctl *ctl, const json_t *o)
 {
 	const json_t *items = value_at(o, "items");
-	struct table *t = table_new(ctl, "ID|~NAME|ROLE|MADE|LAST USED");
+	struct table *t =
+		table_new(ctl, "ID|~NAME|ROLE|~CONTACTS|~ATTRIBUTES|MADE|LAST USED");
 	for (size_t i = 0; i < json_array_size(items); i++) {
 		const json_t *it = json_array_get(items, i);
 		table_cell(t, value_text(it, "id"));
 		table_cell(t, value_text(it, "name"));
 		table_cell(t, value_text(it, "role"));
+		add_limit(t, value_at(it, "contact_roles"));
+		add_limit(t, value_at(it, "attributes"));
 		table_cell_time(t, value_text(it, "created_at"));
 		table_cell_time(t, value_text(it, "last_used_at"));
 	}

@@ -119,6 +119,8 @@ read_agent(const struct ctl_args *a)
 		json_object_set_new(body, "name", json_string(args_get(a, "name")));
 	set_list(body, a, "interface", "interfaces");
 	set_list(body, a, "queue", "queues");
+	cmd_set_limit(body, a, "contact-role", "contact_roles");
+	cmd_set_limit(body, a, "attribute", "attributes");
 	return body;
 }
 
@@ -139,7 +141,8 @@ run_set(struct ctl *ctl, const struct ctl_args *a)
 	int rc = json_object_size(body)
 			 ? agent_call(ctl, "PATCH", a->words[0], "", body, show_agent)
 			 : args_wrong("agent set",
-				   "say what: --name, --interface, --queue");
+				   "say what: --name, --interface, --queue, "
+				   "--contact-role, --attribute");
 	json_decref(body);
 	return rc;
 }
@@ -150,6 +153,12 @@ static const struct ctl_option change_options[] = {
 		"a phone: PJSIP/1001, or pbx-main:PJSIP/1001 on one phone system only; may "
 		"be given several times"},
 	{"queue", "QUEUE", "a queue they serve; may be given several times"},
+	{"contact-role", "ROLE",
+		"they see only contacts with this role (customer, supplier ...); may be "
+		"given several times; all: every contact"},
+	{"attribute", "NAME",
+		"of the contacts' attributes they see only this one; may be given several "
+		"times; all: every one"},
 	{NULL, NULL, NULL},
 };
 
@@ -162,7 +171,8 @@ const struct ctl_command cmd_agent_add = {
 		"it. Agents that a channel's `agents` pattern finds need not be added.\n\n"
 		"  interactctl agent add 1001 --name 'Li Wei' --interface PJSIP/1001\n"
 		"  interactctl agent add anna --interface pbx-main:PJSIP/1001 \\\n"
-		"      --interface pbx-2:PJSIP/77 --queue support --queue sales\n",
+		"      --interface pbx-2:PJSIP/77 --queue support --queue sales\n"
+		"  interactctl agent add 1007 --contact-role supplier --attribute terms\n",
 	.options = change_options,
 	.min_words = 1,
 	.max_words = 1,

@@ -1,4 +1,4 @@
-/* cmd_contact.c - contact find, show, add, set: people. */
+/* cmd_contact.c - contact find, show, people, add, set: who they are. */
 #include <ctl/cmd.h>
 
 #include <mem.h>
@@ -160,6 +160,51 @@ const struct ctl_command cmd_contact_show = {
 	.run = run_show,
 };
 
+/* ---- people ----------------------------------------------------------------------- */
+
+static int
+show_people(const struct ctl *ctl, const json_t *o)
+{
+	const json_t *items = value_at(o, "items");
+	struct table *t = table_new(ctl, "ID|~NAME|ROLES|~ADDRESSES");
+	for (size_t i = 0; i < json_array_size(items); i++)
+		add_contact(t, json_array_get(items, i));
+	table_end(&t, "Nobody belongs to it.");
+	cmd_more(o, "--cursor");
+	return CTL_OK;
+}
+
+static int
+run_people(struct ctl *ctl, const struct ctl_args *a)
+{
+	char id[37];
+	struct buf path = BUF_INIT;
+	int rc = cmd_contact_id(ctl, a->words[0], id);
+	if (rc)
+		return rc;
+	buf_printf(&path, "/v1/contacts/%s/people", id);
+	client_query_add(&path, "limit", args_get(a, "limit"));
+	client_query_add(&path, "cursor", args_get(a, "cursor"));
+	rc = cmd_run(ctl, "GET", buf_str(&path), NULL, show_people);
+	buf_fini(&path);
+	return rc;
+}
+
+const struct ctl_command cmd_contact_people = {
+	.name = "contact people",
+	.usage = "ORGANISATION [--limit N]",
+	.group = GROUP,
+	.summary = "who belongs to an organisation",
+	.help = "ORGANISATION as in `contact show`. `contact set ID --organisation ID` says that\n"
+		"somebody belongs to one.\n\n"
+		"  interactctl contact people 'Bolts & Co'\n"
+		"  interactctl contact people external:erp:77 --json\n",
+	.options = find_options,
+	.min_words = 1,
+	.max_words = 1,
+	.run = run_people,
+};
+
 /* ---- add, set --------------------------------------------------------------------- */
 
 /* KIND:VALUE, or a value whose kind the option says. */
@@ -233,7 +278,7 @@ static void
 read_texts(const struct ctl_args *a, json_t *body)
 {
 	static const char *const names[] = {
-		"name", "language", "timezone", "organisation"};
+		"name", "type", "language", "timezone", "organisation"};
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		const char *text = args_get(a, names[i]);
 		if (text)
@@ -341,6 +386,8 @@ run_set(struct ctl *ctl, const struct ctl_args *a)
 static const struct ctl_option change_options[] = {
 	{"remove", "KIND:VALUE", "take this address away; may be given several times"},
 	{"name", "TEXT", "name of the person or organisation"},
+	{"type", "person|organisation",
+		"what it is; one that others belong to is an organisation"},
 	{"phone", "NUMBER", "one more number; may be given several times"},
 	{"email", "ADDRESS", "one more e-mail address; may be given several times"},
 	{"identity", "KIND:VALUE", "one more address of any kind (external:crm:42)"},
@@ -369,7 +416,9 @@ const struct ctl_command cmd_contact_add = {
 		"  interactctl contact add --name 示例客户 --phone +8613800138000 "
 		"--role customer\n"
 		"  interactctl contact add --name 'Ada Ltd' --email office@ada.example \\\n"
-		"      --identity external:crm:42 --vip yes --attribute segment=gold\n",
+		"      --identity external:crm:42 --vip yes --attribute segment=gold\n"
+		"  interactctl contact add --name 'Bolts & Co' --type organisation "
+		"--role supplier\n",
 	.options = &change_options[1],
 	.run = run_add,
 };

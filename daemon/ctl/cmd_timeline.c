@@ -54,6 +54,7 @@ run_timeline(struct ctl *ctl, const struct ctl_args *a)
 	client_query_add(&path, "limit", args_get(a, "limit"));
 	client_query_add(&path, "kind", args_get(a, "kind"));
 	client_query_add(&path, "before", args_get(a, "before"));
+	client_query_add(&path, "people", args_has(a, "people") ? "true" : NULL);
 	rc = cmd_run(ctl, "GET", buf_str(&path), NULL, show_timeline);
 	buf_fini(&path);
 	return rc;
@@ -63,12 +64,13 @@ static const struct ctl_option timeline_options[] = {
 	{"limit", "N", "at most N, 1 to 200 (50)"},
 	{"kind", "KIND", "only call, email, sms, chat, visit, letter, fax, note ..."},
 	{"before", "CURSOR", "go on where the last page ended"},
+	{"people", NULL, "with the people of an organisation"},
 	{NULL, NULL, NULL},
 };
 
 const struct ctl_command cmd_timeline = {
 	.name = "timeline",
-	.usage = "CONTACT [--limit N] [--kind K]",
+	.usage = "CONTACT [--limit N] [--kind K] [--people]",
 	.group = GROUP,
 	.summary = "what happened with a contact, newest first",
 	.help = "All channels, and all contacts that were merged into this one. CONTACT is\n"
@@ -76,6 +78,7 @@ const struct ctl_command cmd_timeline = {
 		"contact has. Times are in the local time zone.\n\n"
 		"  interactctl timeline +8613800138000\n"
 		"  interactctl timeline 0912345678 --kind call --limit 5\n"
+		"  interactctl timeline 'Bolts & Co' --people\n"
 		"  interactctl timeline external:crm:42 --json | jq '.items[0]'\n",
 	.options = timeline_options,
 	.min_words = 1,

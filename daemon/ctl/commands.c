@@ -10,6 +10,7 @@ const struct ctl_command *const ctl_commands[] = {
 
 	&cmd_contact_find,
 	&cmd_contact_show,
+	&cmd_contact_people,
 	&cmd_contact_add,
 	&cmd_contact_set,
 	&cmd_import,
@@ -26,6 +27,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_agent_revoke,
 
 	&cmd_apikey_create,
+	&cmd_apikey_set,
 	&cmd_apikey_list,
 	&cmd_apikey_revoke,
 	&cmd_audit,

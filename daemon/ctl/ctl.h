@@ -124,13 +124,14 @@ struct pg_sync *ctl_connect_db(struct ctl *, int *rc_r);
 /* cmd_*.c */
 extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_call_dial,
 	cmd_pops;
-extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_add,
-	cmd_contact_set, cmd_import, cmd_timeline, cmd_interaction_show;
+extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_people,
+	cmd_contact_add, cmd_contact_set, cmd_import, cmd_timeline,
+	cmd_interaction_show;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 	cmd_agent_set, cmd_agent_state, cmd_agent_token, cmd_agent_tokens,
 	cmd_agent_revoke;
-extern const struct ctl_command cmd_apikey_create, cmd_apikey_list, cmd_apikey_revoke,
-	cmd_audit;
+extern const struct ctl_command cmd_apikey_create, cmd_apikey_set, cmd_apikey_list,
+	cmd_apikey_revoke, cmd_audit;
 extern const struct ctl_command cmd_db_migrate, cmd_db_check, cmd_db_status,
 	cmd_channel_check, cmd_channel_resync, cmd_lookup, cmd_channel_gaps,
 	cmd_spool_status, cmd_quarantine_list, cmd_quarantine_retry;

@@ -45,6 +45,7 @@ free_row(struct agent_row *row)
 	for (size_t i = 0; i < row->n_interfaces; i++)
 		xfree(&row->interfaces[i]);
 	xfree(&row->interfaces);
+	sight_unref(&row->sight);
 	xfree(&row->tenant);
 	xfree(&row->id);
 	mem_free(row);
@@ -87,15 +88,17 @@ directory_remove(struct directory *d, const char *tenant, const char *id)
 	free_row(row);
 }
 
+/* Takes sight. */
 static void
 directory_put(struct directory *d, const char *tenant, const char *id,
-	const json_t *interfaces)
+	const json_t *interfaces, const struct sight *sight)
 {
 	char key[KEY_MAX];
 	directory_remove(d, tenant, id);
 	struct agent_row *row = xcalloc(1, sizeof(*row));
 	row->tenant = xstrdup(tenant);
 	row->id = xstrdup(id);
+	row->sight = sight;
 	row->interfaces =
 		xcalloc(json_array_size(interfaces) + 1, sizeof(*row->interfaces));
 	for (size_t i = 0; i < json_array_size(interfaces); i++) {
@@ -111,13 +114,26 @@ directory_put(struct directory *d, const char *tenant, const char *id,
 	map_put(&d->rows, make_key(key, tenant, id, NULL), row);
 }
 
-void
-agents_note(
-	struct agents *as, const char *tenant, const char *id, const json_t *interfaces)
+static void
+tell_sight(const struct agents *as, const char *tenant, const char *id)
 {
-	directory_put(&as->dir, tenant, id, interfaces);
+	if (as->sight_changed)
+		as->sight_changed(as->sight_arg, tenant, id);
+}
+
+void
+agents_note(struct agents *as, const char *tenant, const char *id, const json_t *agent)
+{
+	const struct sight *sight = sight_new(json_object_get(agent, "contact_roles"),
+		json_object_get(agent, "attributes"));
+	bool same = sight_eq(sight, agents_sight(as, tenant, id));
+
+	directory_put(
+		&as->dir, tenant, id, json_object_get(agent, "interfaces"), sight);
 	as->generation++;
 	as->load_again = as->loading; /* what is being loaded may be older */
+	if (!same)
+		tell_sight(as, tenant, id);
 }
 
 /* ---- Loading ---- */
@@ -169,9 +185,12 @@ take_rows(struct agents *as, const struct pg_answer *a)
 		if (!tenant.name)
 			continue; /* of a tenant that is not configured */
 		json_t *interfaces = json_loads(pg_text(a, 1, i, 2), 0, NULL);
-		directory_put(&as->dir, tenant.name, pg_text(a, 1, i, 1), interfaces);
+		directory_put(&as->dir, tenant.name, pg_text(a, 1, i, 1), interfaces,
+			sight_parse(pg_text(a, 1, i, 3), pg_text(a, 1, i, 4)));
 		json_decref(interfaces);
 	}
+	as->loaded = true;
+	tell_sight(as, NULL, NULL);
 }
 
 static void
@@ -345,6 +364,24 @@ agents_exists(const struct agents *as, const char *tenant, const char *id)
 	char key[KEY_MAX];
 	return map_find(&as->dir.rows, make_key(key, tenant, id, NULL)) ||
 	       agents_learnt(as, tenant, id);
+}
+
+const struct sight *
+agents_sight(const struct agents *as, const char *tenant, const char *id)
+{
+	char key[KEY_MAX];
+	const struct agent_row *row =
+		map_find(&as->dir.rows, make_key(key, tenant, id, NULL));
+	if (row)
+		return row->sight;
+	return as->loaded ? NULL : sight_of_nobody();
+}
+
+void
+agents_on_sight(struct agents *as, agent_sight_fn *fn, void *arg)
+{
+	as->sight_changed = fn;
+	as->sight_arg = arg;
 }
 
 unsigned long

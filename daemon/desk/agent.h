@@ -25,6 +25,14 @@ const char *agents_of_endpoint(struct agents *, const char *tenant, const char *
 bool agents_exists(
 	const struct agents *, const char *tenant, const char *id); /* or learnt */
 
+/* What of the contacts an agent may see; borrowed until the loop's next turn. NULL,
+ * everything, unless the directory says otherwise; nobody while it was never loaded. */
+const struct sight *
+agents_sight(const struct agents *, const char *tenant, const char *id);
+/* Called when it may have become another: of this agent, or of any (id NULL). */
+typedef void agent_sight_fn(void *arg, const char *tenant, const char *id);
+void agents_on_sight(struct agents *, agent_sight_fn *, void *arg);
+
 /* Rises whenever an endpoint may have become another agent's. */
 unsigned long agents_generation(const struct agents *);
 /* Every agent of the directory, then those learnt that are not in it. */
@@ -42,7 +50,8 @@ agent_phone_fn(void *arg, const char *channel, const char *endpoint, bool learnt
 void agents_phones(const struct agents *, const char *tenant, const char *id,
 	agent_phone_fn *, void *arg);
 
-/* GET/POST/PATCH /v1/agents: id, name, interfaces[], queues[], capacity. A list holds
+/* GET/POST/PATCH /v1/agents: id, name, interfaces[], queues[], capacity, contact_roles[],
+ * attributes[] (sight.h). A list holds
  * learnt agents too ("learnt": true). */
 void agent_list(struct agents *, const struct tenant *, store_answer_fn *, void *arg);
 void agent_get(struct agents *, const struct tenant *, const char *id,

@@ -12,6 +12,7 @@ struct agent_row {
 	char *tenant, *id;
 	char **interfaces;
 	size_t n_interfaces;
+	const struct sight *sight; /* what of the contacts they may see */
 };
 
 /* Keys are "tenant\nwhat". */
@@ -28,12 +29,14 @@ struct agents {
 	struct map refused;  /* what was logged once -> itself */
 	struct list calls;   /* struct agent_call, under way */
 	struct list waiting; /* struct agent_waiter, for the load under way */
-	bool loading, load_again;
+	bool loading, load_again, loaded;
 	char *version; /* of the table, as loaded */
 	struct loop_timer *poll;
 	unsigned long generation;
 	agent_members_fn *members; /* or NULL */
 	void *members_arg;
+	agent_sight_fn *sight_changed; /* or NULL */
+	void *sight_arg;
 };
 
 struct learnt_agent {
@@ -54,8 +57,8 @@ struct agent_call *agent_call_new(struct agents *);
 void agent_call_free(struct agent_call *);
 const struct learnt_agent *
 agents_learnt(const struct agents *, const char *tenant, const char *id); /* or NULL */
-/* After a change of ours: known here at once, without a load. interfaces: an array. */
-void agents_note(
-	struct agents *, const char *tenant, const char *id, const json_t *interfaces);
+/* After a change of ours: known here at once, without a load. agent: its object. */
+void
+agents_note(struct agents *, const char *tenant, const char *id, const json_t *agent);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,6 +94,8 @@ put_learnt(struct json_out *j, const struct agents *as, const struct tenant *t,
 	json_put_array(j, "queues");
 	json_put_array_end(j);
 	json_put_raw(j, "capacity", "{\"call\":1}");
+	json_put_null(j, "contact_roles");
+	json_put_null(j, "attributes");
 	json_put_bool(j, "learnt", true);
 	json_put_string(j, "channel", l->channel);
 	put_members(j, as, t, l->id);
@@ -231,6 +234,7 @@ struct agent_body {
 	const char *id, *name; /* NULL = not given */
 	const json_t *interfaces, *queues;
 	char *capacity; /* JSON text; ours */
+	json_t *sight; /* contact_roles and attributes, as far as given; or NULL; ours */
 	const char *fields[8];
 	size_t n_fields;
 	char why[160]; /* what is wrong; "" = nothing */
@@ -313,6 +317,26 @@ read_capacity(const json_t *v)
 	return ok ? buf_steal(&b) : NULL;
 }
 
+static void
+free_body(struct agent_body *b)
+{
+	xfree(&b->capacity);
+	json_decref(b->sight);
+}
+
+/* contact_roles, attributes: what of the contacts they may see. */
+static void
+read_sight(struct agent_body *b, const char *key, const json_t *v)
+{
+	const char *why = str_eq(key, "attributes") ? sight_check_attributes(v)
+						    : sight_check_roles(v);
+	if (why)
+		refuse(b, why);
+	if (!b->sight)
+		b->sight = json_object();
+	json_object_set(b->sight, key, (json_t *)(uintptr_t)v);
+}
+
 static bool
 read_field(struct agent_body *b, const char *key, const json_t *v, bool with_id)
 {
@@ -338,6 +362,8 @@ read_field(struct agent_body *b, const char *key, const json_t *v, bool with_id)
 		if (!b->capacity)
 			refuse(b, "capacity: a number from 0 to 1000, or an object of "
 				  "them by kind: {\"call\":1,\"chat\":3}");
+	} else if (str_eq(key, "contact_roles") || str_eq(key, "attributes")) {
+		read_sight(b, key, v);
 	} else {
 		return false;
 	}
@@ -393,8 +419,7 @@ note_changed(struct agent_call *c, const char *object)
 {
 	json_t *o = json_loads(object, 0, NULL);
 	if (c->agents)
-		agents_note(c->agents, c->tenant->name, c->text,
-			json_object_get(o, "interfaces"));
+		agents_note(c->agents, c->tenant->name, c->text, o);
 	json_decref(o);
 }
 
@@ -452,7 +477,7 @@ agent_create(struct agents *as, const struct actor *actor, const json_t *body,
 	struct buf members = BUF_INIT;
 	if (!read_body(&b, body, true)) {
 		store_refuse(as->store, fn, arg, STORE_INVALID, "%s", b.why);
-		xfree(&b.capacity);
+		free_body(&b);
 		return;
 	}
 	struct pg_unit *u = pg_unit_new(as->store->writes);
@@ -465,6 +490,7 @@ agent_create(struct agents *as, const struct actor *actor, const json_t *body,
 	param_array(u, b.interfaces, false);
 	param_array(u, b.queues, false);
 	pg_param_text(u, b.capacity ? b.capacity : "{\"call\": 1}");
+	store_param_json(u, b.sight);
 	param_fields(u, &b);
 	store_param_idempotency(u, idem);
 	members_tail(&members, as, actor->tenant, b.id);
@@ -472,7 +498,7 @@ agent_create(struct agents *as, const struct actor *actor, const json_t *body,
 	buf_fini(&members);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created,
 		call_new(as, actor->tenant, b.id, fn, arg));
-	xfree(&b.capacity);
+	free_body(&b);
 }
 
 void
@@ -482,7 +508,7 @@ agent_patch(struct agents *as, const struct actor *actor, const char *id,
 	struct agent_body b = {0};
 	if (!read_body(&b, body, false)) {
 		store_refuse(as->store, fn, arg, STORE_INVALID, "%s", b.why);
-		xfree(&b.capacity);
+		free_body(&b);
 		return;
 	}
 	struct pg_unit *u = pg_unit_new(as->store->writes);
@@ -495,9 +521,10 @@ agent_patch(struct agents *as, const struct actor *actor, const char *id,
 	param_array(u, b.interfaces, true);
 	param_array(u, b.queues, true);
 	pg_param_text(u, b.capacity);
+	store_param_json(u, b.sight);
 	param_fields(u, &b);
 	pg_param_bool(u, agents_learnt(as, actor->tenant->name, id) != NULL);
 	pg_submit(&u, STORE_DEADLINE_MS, on_patched,
 		call_new(as, actor->tenant, id, fn, arg));
-	xfree(&b.capacity);
+	free_body(&b);
 }

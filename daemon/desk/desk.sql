@@ -6,7 +6,8 @@ SELECT count(*) || ':' || coalesce(sum(hashtextextended(
 FROM agent
 
 -- name: agent_load
-SELECT tenant_id, id, array_to_json(interfaces)
+SELECT tenant_id, id, array_to_json(interfaces), array_to_json(contact_roles),
+  array_to_json(attributes)
 FROM agent ORDER BY tenant_id, id
 
 -- name: agent_list
@@ -20,13 +21,13 @@ WHERE tenant_id = $1::int AND id = $2::text
 -- name: agent_create
 SELECT state, status, response
 FROM agent_create($1::int, $2::text, $3::text, $4::text, $5::text, $6::text[],
-  $7::text[], $8::jsonb, $9::text[], $10::text, $11::text, $12::text, $13::text,
-  decode($14::text, 'hex'), $15::text)
+  $7::text[], $8::jsonb, $9::jsonb, $10::text[], $11::text, $12::text, $13::text,
+  $14::text, decode($15::text, 'hex'), $16::text)
 
 -- name: agent_patch
 SELECT state, response
 FROM agent_patch($1::int, $2::text, $3::text, $4::text, $5::text, $6::text[],
-  $7::text[], $8::jsonb, $9::text[], $10::boolean)
+  $7::text[], $8::jsonb, $9::jsonb, $10::text[], $11::boolean)
 
 -- name: agent_token_create
 SELECT state, status, response

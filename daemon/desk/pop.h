@@ -15,6 +15,7 @@
 #ifndef INTERACTD_DESK_POP_H
 #define INTERACTD_DESK_POP_H
 
+#include <desk/agent.h>
 #include <desk/events.h>
 #include <histogram.h>
 #include <io/redis.h>
@@ -32,6 +33,8 @@ struct pops_opts {
 	unsigned stream_max;	 /* pops kept in an agent's stream, 0 = 1000 */
 	/* Asked about numbers that no named contact has; NULL: nobody is. */
 	struct lookups *lookups;
+	/* What each of them may see of the contacts; NULL: everything. */
+	const struct agents *agents;
 };
 
 struct pops *pops_new(struct store *, struct redis *, const struct pops_opts *);
@@ -40,6 +43,9 @@ void pops_free(struct pops **);
 void pops_set_timeout(struct pops *, unsigned pop_timeout_ms);
 /* From redis_opts.on_state: nothing waits for the next look (100 ms) then. */
 void pops_on_redis(struct pops *, bool up);
+
+/* From agents_on_sight: what an agent (NULL: any) may see is another. */
+void pops_on_sight(struct pops *, const char *tenant, const char *agent);
 
 /* The store is not held any more (store.h): cards that were not asked for are. */
 void pops_ask_again(struct pops *);
@@ -96,9 +102,12 @@ void pops_end_wrapup(struct pops *, const struct tenant *, const char *agent);
 void pops_set_silent(struct pops *, bool silent); /* replay: pops go to memory only */
 void pops_adopt(struct pops *, void (*done)(void *arg), void *arg);
 
-/* GET /v1/agents/{id}/pops: {"items":[…],"next":null}, the latest object of each. */
+/* GET /v1/agents/{id}/pops: {"items":[…],"next":null}, the latest object of each, as one
+ * with this sight may see it. */
 void pops_list(struct pops *, const struct tenant *, const char *agent,
-	store_answer_fn *, void *arg);
+	const struct sight *, store_answer_fn *, void *arg);
+/* A pop as one with this sight (not NULL) may see it is appended; false if it is none. */
+bool pop_json_seen(struct buf *out, const char *json, size_t len, const struct sight *);
 
 struct pops_stats {
 	unsigned open, pending;

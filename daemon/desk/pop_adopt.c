@@ -385,6 +385,7 @@ pops_adopt(struct pops *ps, void (*done)(void *arg), void *arg)
 struct listing {
 	store_answer_fn *fn;
 	void *arg;
+	const struct sight *sight;
 	struct json_out json;
 	struct buf buf;
 };
@@ -393,8 +394,13 @@ static bool
 add_item(void *arg, const struct pop_head *h, const char *json, size_t len)
 {
 	struct listing *ls = arg;
-	(void)h, (void)len;
-	json_put_raw(&ls->json, NULL, json);
+	struct buf seen = BUF_INIT;
+	(void)h;
+	if (!ls->sight)
+		json_put_raw(&ls->json, NULL, json);
+	else if (pop_json_seen(&seen, json, len, ls->sight))
+		json_put_raw(&ls->json, NULL, buf_str(&seen));
+	buf_fini(&seen);
 	return true;
 }
 
@@ -420,17 +426,19 @@ answer_listing(void *arg, const struct redis_reply *r)
 			.detail = ""};
 	}
 	ls->fn(ls->arg, &a);
+	sight_unref(&ls->sight);
 	buf_fini(&ls->buf);
 	mem_free(ls);
 }
 
 void
 pops_list(struct pops *ps, const struct tenant *tenant, const char *agent,
-	store_answer_fn *fn, void *arg)
+	const struct sight *sight, store_answer_fn *fn, void *arg)
 {
 	struct listing *ls = xcalloc(1, sizeof(*ls));
 	ls->fn = fn;
 	ls->arg = arg;
+	ls->sight = sight_ref(sight);
 	pop_list_read(
 		pop_list_get(ps, tenant, agent, false), 0, "", answer_listing, ls);
 }

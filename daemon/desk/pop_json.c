@@ -191,6 +191,24 @@ get_parts(const struct subject *s)
 	return parts;
 }
 
+/* What stands from start on becomes what somebody limited may see of it. */
+static void
+filter_tail(
+	struct buf *out, size_t start, const struct pop *p, const struct sight *sight)
+{
+	static const struct parts nothing = {"{}", "null", "[]", "[]"};
+	struct buf seen = BUF_INIT;
+	if (!pop_json_seen(&seen, out->data + start, out->len - start, sight)) {
+		/* A number in it that no reader takes: then without all of it. */
+		out->len = start;
+		render(out, p, &nothing);
+		pop_json_seen(&seen, out->data + start, out->len - start, sight);
+	}
+	out->len = start;
+	buf_add(out, seen.data, seen.len);
+	buf_fini(&seen);
+}
+
 void
 pop_json_tail(struct buf *out, const struct pop *p)
 {
@@ -205,6 +223,9 @@ pop_json_tail(struct buf *out, const struct pop *p)
 		out->len = start;
 		render(out, p, &parts);
 	}
+	const struct sight *sight = pop_sight(p);
+	if (sight)
+		filter_tail(out, start, p, sight);
 	out->data[start] = ',';
 	for (unsigned step = 1; step <= CUT_STEPS; step++) {
 		xfree(&made[step][0]);

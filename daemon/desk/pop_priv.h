@@ -7,6 +7,7 @@
  *	pop_subject.c  subjects and their cards
  *	pop_lookup.c   what the company's own system says of a stranger
  *	pop_json.c     the object
+ *	pop_sight.c    the object for who may not see every contact
  *	pop_issue.c    what is sent to Redis, in which order, and again
  *	pop_adopt.c    after a restart; the pops open now
  *	pop_feed.c     an agent's stream
@@ -215,6 +216,11 @@ struct pop_head {
 	const char *rest; /* from the comma after the type on */
 };
 bool pop_json_head(const char *json, size_t len, struct pop_head *);
+
+/* ---- pop_sight.c ---- */
+
+/* What of the contacts its agent may see; borrowed. */
+const struct sight *pop_sight(const struct pop *);
 
 /* ---- pop_issue.c ---- */
 

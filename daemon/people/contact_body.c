@@ -29,8 +29,8 @@ take_name(struct contact_body *b, struct check *c)
 	set_text(b, c, "name", name);
 }
 
-static bool
-role_is_known(const char *role)
+bool
+contact_role_is_known(const char *role)
 {
 	static const char *const roles[] = {"customer", "partner", "supplier",
 		"distributor", "agency", "franchisee", "competitor", "lead"};
@@ -66,7 +66,7 @@ take_roles(struct contact_body *b, struct check *c)
 	for (size_t i = 0; i < json_array_size(v); i++) {
 		const char *role = json_string_value(json_array_get(v, i));
 
-		if (!role_is_known(role))
+		if (!contact_role_is_known(role))
 			check_fail(c,
 				"roles: customer, partner, supplier, distributor, "
 				"agency, franchisee, competitor or lead");
@@ -74,6 +74,17 @@ take_roles(struct contact_body *b, struct check *c)
 			json_array_append_new(roles, json_string(role));
 	}
 	json_object_set_new(b->set, "roles", roles);
+}
+
+static void
+take_type(struct contact_body *b, struct check *c)
+{
+	const char *type = check_text(c, "type", 20);
+
+	if (type && !str_eq(type, "person") && !str_eq(type, "organisation"))
+		check_fail(c, "type: person or organisation");
+	if (type)
+		set_text(b, c, "type", type);
 }
 
 /* The shape of a tag (RFC 5646 §2.1), not whether it is registered. */
@@ -225,6 +236,7 @@ contact_body_init(struct contact_body *b, const json_t *body, const struct tenan
 	b->remove = json_array();
 	check_init(&c, body);
 	take_name(b, &c);
+	take_type(b, &c);
 	take_roles(b, &c);
 	take_place(b, &c);
 	take_rest(b, &c);

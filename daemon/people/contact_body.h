@@ -18,5 +18,7 @@ struct contact_body {
 void contact_body_init(struct contact_body *, const json_t *body, const struct tenant *,
 	enum trust max_trust, bool is_patch);
 void contact_body_fini(struct contact_body *);
+/* One of contract.md's roles; NULL is none. */
+bool contact_role_is_known(const char *role);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * The request is checked here (contact_body.c); who else holds an address, what is
  * absorbed and what conflicts is decided in the database, in the transaction that does
- * it: contact_create and contact_patch of conf/sql/002-people.sql. */
+ * it: contact_create and contact_patch of conf/sql/002-people.sql, behind what the caller may
+ * see and say (contact_create_seen and contact_patch_seen of 032-access.sql). */
 #include <people/contact.h>
 
 #include <people/contact_body.h>
@@ -29,8 +30,11 @@ done_conflict(struct store_ask *ask, const char *contact)
 {
 	char extra[64];
 
-	snprintf(extra, sizeof(extra), "\"contact\":\"%.36s\"", contact);
-	store_ask_done(ask, STORE_CONFLICT, extra, strlen(extra),
+	/* NULL: one that this caller does not see */
+	if (contact)
+		snprintf(extra, sizeof(extra), "\"contact\":\"%.36s\"", contact);
+	store_ask_done(ask, STORE_CONFLICT, contact ? extra : NULL,
+		contact ? strlen(extra) : 0,
 		"another contact has one of these addresses; \"shared\": true lets both "
 		"have it");
 }
@@ -44,6 +48,11 @@ done_otherwise(struct store_ask *ask, const char *state, const char *json)
 	else if (str_eq(state, "not_found"))
 		store_ask_done(ask, STORE_NOT_FOUND, NULL, 0,
 			"there is no contact with this id");
+	else if (str_eq(state, "refused"))
+		store_ask_done(ask, STORE_INVALID, NULL, 0, json);
+	else if (str_eq(state, "cycle"))
+		store_ask_done(ask, STORE_INVALID, NULL, 0,
+			"organisation: that one belongs to this contact itself");
 	else
 		store_ask_done(ask, STORE_INVALID, NULL, 0,
 			"organisation: must be another contact's id");
@@ -67,7 +76,7 @@ on_created(void *arg, const struct pg_answer *a)
 	if (a->status != PG_OK)
 		done_failed(ask, a);
 	else if (str_eq(pg_text(a, 0, 0, 0), "created"))
-		store_ask_done_row(ask, STORE_CREATED, a, 0, 2);
+		store_ask_done_seen(ask, STORE_CREATED, a, 2, 4);
 	else if (!store_ask_done_idempotent(ask, a, 0))
 		done_otherwise(ask, pg_text(a, 0, 0, 0), pg_text(a, 0, 0, 2));
 }
@@ -80,7 +89,7 @@ on_patched(void *arg, const struct pg_answer *a)
 	if (a->status != PG_OK)
 		done_failed(ask, a);
 	else if (str_eq(pg_text(a, 0, 0, 0), "ok"))
-		store_ask_done_row(ask, STORE_OK, a, 0, 1);
+		store_ask_done_seen(ask, STORE_OK, a, 1, 3);
 	else
 		done_otherwise(ask, pg_text(a, 0, 0, 0), pg_text(a, 0, 0, 1));
 }
@@ -110,6 +119,7 @@ contact_create(struct store *store, const struct actor *actor, const json_t *bod
 	store_param_fields(u, body);
 	store_param_idempotency(u, idem);
 	event_param(u, actor->event);
+	sight_param(u, actor->sight);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created, store_ask_new(store, cb, arg));
 	contact_body_fini(&b);
 }
@@ -138,6 +148,7 @@ contact_patch(struct store *store, const struct actor *actor, const struct uuid 
 	store_param_fields(u, body);
 	event_param(u, actor->event);
 	store_param_json(u, actor->event && actor->event->kept ? body : NULL);
+	sight_param(u, actor->sight);
 	pg_submit(&u, STORE_DEADLINE_MS, on_patched, store_ask_new(store, cb, arg));
 	contact_body_fini(&b);
 }

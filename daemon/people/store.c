@@ -84,6 +84,19 @@ store_ask_done_row(struct store_ask *ask, enum store_status status,
 }
 
 void
+store_ask_done_seen(struct store_ask *ask, enum store_status status,
+	const struct pg_answer *a, int col, int whole)
+{
+	struct store_answer r = {.status = status,
+		.json = pg_text(a, 0, 0, col),
+		.json_len = pg_text_len(a, 0, 0, col),
+		.whole = pg_text(a, 0, 0, whole),
+		.detail = ""};
+
+	answer(ask, &r);
+}
+
+void
 store_ask_done_object(
 	struct store_ask *ask, const struct pg_answer *a, const char *what)
 {

@@ -9,6 +9,7 @@
 #include <loop.h>
 #include <map.h>
 #include <people/event.h>
+#include <people/sight.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <uuid.h>
@@ -46,6 +47,8 @@ struct actor {
 	/* Under which the change is told of; NULL: its event, if any, is not kept with
 	 * it. */
 	const struct event_stamp *event;
+	/* What of the contacts they may see. */
+	const struct sight *sight;
 };
 
 enum store_status {
@@ -68,6 +71,9 @@ struct store_answer {
 		*json; /* the object or list; for CONFLICT extra members without braces,
 	                     or NULL */
 	size_t json_len;
+	/* The whole object, for its event, where json is but what the caller may see of it;
+	 * else NULL. */
+	const char *whole;
 	const char *detail; /* a sentence for the caller; never NULL */
 };
 typedef void store_answer_fn(void *arg, const struct store_answer *);

@@ -19,6 +19,9 @@ void store_ask_done(struct store_ask *, enum store_status, const char *json, siz
 /* The first column of row 0 of statement i is the object or list. */
 void store_ask_done_row(struct store_ask *, enum store_status, const struct pg_answer *,
 	size_t i, int col);
+/* The object as a limited caller may see it in column col; the whole in the other. */
+void store_ask_done_seen(struct store_ask *, enum store_status,
+	const struct pg_answer *, int col, int whole);
 /* The object of row 0 of statement 0, or STORE_NOT_FOUND: "there is no WHAT with this id". */
 void
 store_ask_done_object(struct store_ask *, const struct pg_answer *, const char *what);

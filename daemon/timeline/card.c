@@ -103,6 +103,7 @@ card_unnamed_json(
 	json_put_array_end(&j);
 	put_no_preferences(&j);
 	json_put_raw(&j, "attributes", "{}");
+	json_put_null(&j, "organisation");
 	json_put_object_end(&j);
 	return buf_steal(&out);
 }
@@ -138,6 +139,23 @@ put_identities(struct json_out *j, const struct pg_answer *a)
 	json_put_array_end(j);
 }
 
+/* Whom they belong to: a supplier's employee is shown with the supplier. */
+static void
+put_organisation(struct json_out *j, const struct pg_answer *a)
+{
+	for (size_t row = 0; row < pg_rows(a, 0); row++) {
+		if (row_tag(a, row) != 'o')
+			continue;
+		json_put_object(j, "organisation");
+		json_put_string(j, "id", pg_text(a, 0, row, COL_ID));
+		json_put_string(j, "name", pg_text(a, 0, row, COL_A));
+		json_put_raw(j, "roles", pg_text(a, 0, row, COL_E));
+		json_put_object_end(j);
+		return;
+	}
+	json_put_null(j, "organisation");
+}
+
 /* A candidate is shown by who it is; its addresses are another matter. */
 static void
 put_contact(struct json_out *j, const struct pg_answer *a, size_t row, bool alone)
@@ -153,6 +171,7 @@ put_contact(struct json_out *j, const struct pg_answer *a, size_t row, bool alon
 		put_identities(j, a);
 		put_no_preferences(j);
 		json_put_raw(j, "attributes", pg_text(a, 0, row, COL_F));
+		put_organisation(j, a);
 	}
 	json_put_object_end(j);
 }

@@ -26,14 +26,15 @@ on_get(void *arg, const struct pg_answer *a)
 }
 
 void
-interaction_get(struct store *store, const struct tenant *tenant, const struct uuid *id,
+interaction_get(struct store *store, const struct actor *actor, const struct uuid *id,
 	store_answer_fn *cb, void *arg)
 {
 	struct pg_unit *u = pg_unit_new(store->reads);
 
 	pg_add(u, "interaction_get");
-	pg_param_int(u, tenant->id);
+	pg_param_int(u, actor->tenant->id);
 	pg_param_uuid(u, id);
+	sight_param_roles(u, actor->sight);
 	pg_submit(&u, STORE_DEADLINE_MS, on_get, store_ask_new(store, cb, arg));
 }
 
@@ -58,32 +59,37 @@ on_page(void *arg, const struct pg_answer *a)
 }
 
 void
-interaction_timeline(struct store *store, const struct tenant *tenant,
-	const struct uuid *contact, unsigned limit, const char *before,
-	const char *kind, store_answer_fn *cb, void *arg)
+interaction_timeline(struct store *store, const struct actor *actor,
+	const struct uuid *contact, const struct timeline_page *what,
+	store_answer_fn *cb, void *arg)
 {
 	struct uuid last;
 	struct pg_unit *u;
 	struct page *p;
 
 	memset(&last, 0xff, sizeof(last));
-	if (before && !uuid_parse(before, &last)) {
+	if (what->before && !uuid_parse(what->before, &last)) {
 		store_refuse(store, cb, arg, STORE_INVALID, "before: not one of ours");
 		return;
 	}
 	p = xcalloc(1, sizeof(*p));
 	p->ask = store_ask_new(store, cb, arg);
-	p->limit = !limit ? PAGE_DEFAULT : limit > PAGE_MAX ? PAGE_MAX : limit;
+	p->limit = !what->limit		    ? PAGE_DEFAULT
+		   : what->limit > PAGE_MAX ? PAGE_MAX
+					    : what->limit;
 	u = pg_unit_new(store->reads);
 	pg_add(u, "timeline_contact");
-	pg_param_int(u, tenant->id);
+	pg_param_int(u, actor->tenant->id);
 	pg_param_uuid(u, contact);
-	pg_add(u, "timeline_page");
-	pg_param_int(u, tenant->id);
+	sight_param_roles(u, actor->sight);
+	pg_add(u, what->people ? "timeline_people_page" : "timeline_page");
+	pg_param_int(u, actor->tenant->id);
 	pg_param_uuid(u, contact);
 	pg_param_uuid(u, &last);
-	pg_param_text(u, kind);
+	pg_param_text(u, what->kind);
 	pg_param_int(u, p->limit + 1);
+	if (what->people)
+		sight_param_roles(u, actor->sight);
 	pg_submit(&u, STORE_DEADLINE_MS, on_page, p);
 }
 
@@ -177,5 +183,6 @@ interaction_create(struct store *store, const struct actor *actor, const json_t 
 	store_param_fields(u, body);
 	store_param_idempotency(u, idem);
 	event_param(u, actor->event);
+	sight_param_roles(u, actor->sight);
 	pg_submit(&u, STORE_DEADLINE_MS, on_created, store_ask_new(store, cb, arg));
 }

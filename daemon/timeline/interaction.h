@@ -59,13 +59,19 @@ struct interaction {
 };
 
 /* STORE_OK with the interaction's JSON (with legs, body, history). */
-void interaction_get(struct store *, const struct tenant *, const struct uuid *id,
+void interaction_get(struct store *, const struct actor *, const struct uuid *id,
 	store_answer_fn *, void *arg);
-/* A page, newest first, through all merged members. before: cursor of the previous
- * page's "next", or NULL; kind: NULL = all. STORE_NOT_FOUND for an unknown contact. */
-void interaction_timeline(struct store *, const struct tenant *,
-	const struct uuid *contact, unsigned limit, const char *before,
-	const char *kind, store_answer_fn *, void *arg);
+
+struct timeline_page {
+	unsigned limit;		   /* 0 = the usual */
+	const char *before, *kind; /* the previous page's "next"; NULL = all */
+	bool people;		   /* of an organisation too */
+};
+/* A page, newest first, through all merged members. STORE_NOT_FOUND for a contact that is
+ * unknown, or out of the actor's sight. */
+void
+interaction_timeline(struct store *, const struct actor *, const struct uuid *contact,
+	const struct timeline_page *, store_answer_fn *, void *arg);
 /* POST /v1/interactions: visits, letters, faxes, notes, events logged by hand. */
 void interaction_create(struct store *, const struct actor *, const json_t *body,
 	const struct idempotency *, store_answer_fn *, void *arg);

@@ -69,11 +69,12 @@ DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 --   c  the contact; two of them: ask card_shared
 --   m  a merged one: ask card_shared
 --   i  an address of it
+--   o  the organisation it belongs to
 --   r  an entry of its timeline, from the covering index alone, newest first
 -- A later table of wishes adds its own tag.
 WITH one AS MATERIALIZED (
 	SELECT c.id, i.trust, c.name, c.language, c.timezone, c.vip, c.roles, c.attributes,
-		c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
+		c.organisation, c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
 			WHERE m.tenant_id = $1::int AND m.merged_into = c.id) AS simple
 	FROM identity i JOIN contact c ON c.tenant_id = $1::int AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
@@ -87,6 +88,11 @@ UNION ALL
 	FROM one JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = one.id
 	WHERE one.simple
 	ORDER BY i.trust DESC, i.kind, i.value LIMIT 50)
+UNION ALL
+(SELECT 'o', o.id, NULL, o.name, NULL, NULL, NULL, to_json(o.roles)::text, NULL
+	FROM one JOIN contact g ON g.tenant_id = $1::int AND g.id = one.organisation
+	JOIN contact o ON o.tenant_id = $1::int AND o.id = coalesce(g.merged_into, g.id)
+	WHERE one.simple AND o.id <> one.id)
 UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM one CROSS JOIN LATERAL (
@@ -128,6 +134,12 @@ UNION ALL
 	FROM member m JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
 	GROUP BY i.kind, i.value ORDER BY max(i.trust) DESC, i.kind, i.value LIMIT 50)
 UNION ALL
+(SELECT 'o', o.id, NULL, o.name, NULL, NULL, NULL, to_json(o.roles)::text, NULL
+	FROM one JOIN contact c ON c.tenant_id = $1::int AND c.id = one.root
+	JOIN contact g ON g.tenant_id = $1::int AND g.id = c.organisation
+	JOIN contact o ON o.tenant_id = $1::int AND o.id = coalesce(g.merged_into, g.id)
+	WHERE o.id <> c.id)
+UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM member m CROSS JOIN LATERAL (
 		SELECT id, kind, direction, agent, summary, disposition, channel
@@ -138,24 +150,44 @@ UNION ALL
 	ORDER BY t.id DESC LIMIT 10)
 
 -- name: interaction_get
+-- Of what has no contact, nothing is shown to who is limited to some ($3: roles).
 SELECT interaction_full_json(i) FROM interaction i
 WHERE tenant_id = $1::int AND id = $2::uuid
+	AND contact_in_sight($1::int, i.contact_id, $3::text[])
 
 -- name: interaction_create
 SELECT state, status, json, CASE WHEN state = 'created' AND $18::uuid IS NOT NULL THEN
 	events_keep(ARRAY[$1::int], ARRAY[$18::uuid], ARRAY['interaction.created'],
 		ARRAY[$19::bigint], ARRAY[json], ARRAY['{}']) END
-FROM interaction_create($1::int, $2::text, $3::text, $4::uuid, $5::uuid, $6::text, $7::text,
+FROM interaction_create($1::int, $2::text, $3::text, $4::uuid,
+	CASE WHEN contact_in_sight($1::int, $5::uuid, $20::text[]) THEN $5::uuid END,
+	$6::text, $7::text,
 	$8::bigint, $9::text, $10::text, $11::jsonb, $12::text[],
 	$13::text, $14::text, $15::text, $16::text, decode($17::text, 'hex'))
 
 -- name: timeline_contact
-SELECT contact_root($1::int, $2::uuid)
+SELECT CASE WHEN contact_in_sight($1::int, $2::uuid, $3::text[])
+	THEN contact_root($1::int, $2::uuid) END
 
 -- name: timeline_page
 -- Ids from the covering index of each member, then the rows they stand for.
 SELECT p.id, interaction_json(i)
 FROM (SELECT t.id FROM contact_members($1::int, contact_root($1::int, $2::uuid)) m(id)
+	CROSS JOIN LATERAL (
+		SELECT id FROM timeline
+		WHERE tenant_id = $1::int AND contact_id = m.id AND id < $3::uuid
+			AND ($4::text IS NULL OR kind = $4::text)
+		ORDER BY id DESC LIMIT $5::int) t
+	ORDER BY t.id DESC LIMIT $5::int) p
+CROSS JOIN LATERAL (
+	SELECT * FROM interaction WHERE tenant_id = $1::int AND id = p.id) i
+ORDER BY p.id DESC
+
+-- name: timeline_people_page
+-- The same with the people of an organisation, those in sight ($6: roles).
+SELECT p.id, interaction_json(i)
+FROM (SELECT t.id FROM contact_and_people($1::int, contact_root($1::int, $2::uuid),
+		$6::text[]) m(id)
 	CROSS JOIN LATERAL (
 		SELECT id FROM timeline
 		WHERE tenant_id = $1::int AND contact_id = m.id AND id < $3::uuid

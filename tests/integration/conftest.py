@@ -213,10 +213,10 @@ def shared_daemon(session_postgres, session_redis, template, directory):
     name = new_database(session_postgres, template)
     daemon = Daemon(directory / name, session_postgres.conninfo(name),
                     session_redis.address)
-    daemon.configure(**{f"tenant t{n}": {"region": "TW"} for n in range(150)})
+    daemon.configure(**{f"tenant t{n}": {"region": "TW"} for n in range(400)})
     daemon.start()
     daemon.database = Database(session_postgres, name)
-    daemon.tenants = (f"t{n}" for n in range(150))
+    daemon.tenants = (f"t{n}" for n in range(400))
     yield daemon
     daemon.finish()
     sql(session_postgres, f"drop database {name} with (force)")

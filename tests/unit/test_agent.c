@@ -100,7 +100,8 @@ begin(void)
 	e.redis = redis_open(e.loop, &o);
 	e.agents = agents_new(&e.store);
 	e.tokens = agent_tokens_new(&e.store, e.redis);
-	e.actor = (struct actor){&e.tenants[0], "key:test", "admin", NULL};
+	e.actor = (struct actor){
+		.tenant = &e.tenants[0], .name = "key:test", .role = "admin"};
 	UNTIL(redis_is_up(e.redis) && pg_is_up(e.store.reads));
 	agents_load(e.agents, on_loaded, NULL);
 	CHECK_INT(e.loaded, 0);
@@ -426,7 +427,8 @@ test_token_is_good_until_revoked(void)
 	CHECK(strstr(e.json, id) && !strstr(e.json, token));
 	CHECK(uuid_parse(id, &uuid));
 	/* Another tenant's or agent's is not there. */
-	struct actor stranger = {&e.tenants[1], "key:x", "admin", NULL};
+	struct actor stranger = {
+		.tenant = &e.tenants[1], .name = "key:x", .role = "admin"};
 	agent_token_revoke(e.tokens, &stranger, "1001", &uuid, on_answer, NULL);
 	wait_answer();
 	CHECK_INT(e.status, STORE_NOT_FOUND);

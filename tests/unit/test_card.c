@@ -245,6 +245,50 @@ test_shared_number_shows_candidates_and_no_guess(void)
 	card_free(&s.card);
 }
 
+/* The whole way of a merged organisation, from a number of one of its people. */
+static void
+test_a_person_is_shown_with_their_organisation(void)
+{
+	struct shown s = {0};
+
+	store_env_exec(&env,
+		"INSERT INTO address VALUES (1, 'phone', '+886911000007');"
+		"INSERT INTO contact (tenant_id, id, name, roles) VALUES "
+		"(1, '01900000-0000-7000-8000-000000000011', 'Bolts & Co', '{supplier}'),"
+		"(1, '01900000-0000-7000-8000-000000000012', 'Bolts', '{}');"
+		"INSERT INTO contact (tenant_id, id, name, organisation) VALUES "
+		"(1, '01900000-0000-7000-8000-000000000013', 'Lin',"
+		" '01900000-0000-7000-8000-000000000012');"
+		"INSERT INTO identity (tenant_id, kind, value, contact_id, trust) VALUES "
+		"(1, 'phone', '+886911000007', '01900000-0000-7000-8000-000000000013', 1)");
+	struct card *c = fetch(&s, "0911000007", NULL);
+	CHECK(c->named);
+	CHECK(strstr(c->contact_json, "\"name\":\"Lin\""));
+	CHECK(strstr(c->contact_json,
+		"\"organisation\":{\"id\":\"01900000-0000-7000-8000-000000000012\","
+		"\"name\":\"Bolts\",\"roles\":[]}"));
+	store_env_exec(&env, "UPDATE contact SET merged_into = "
+			     "'01900000-0000-7000-8000-000000000011' WHERE id = "
+			     "'01900000-0000-7000-8000-000000000012'");
+	c = fetch(&s, "0911000007", NULL);
+	CHECK(strstr(c->contact_json,
+		"\"organisation\":{\"id\":\"01900000-0000-7000-8000-000000000011\","
+		"\"name\":\"Bolts & Co\",\"roles\":[\"supplier\"]}"));
+	/* the same through card_shared: Lin has absorbed somebody */
+	store_env_exec(&env, "INSERT INTO contact (tenant_id, id, merged_into) VALUES "
+			     "(1, '01900000-0000-7000-8000-000000000014', "
+			     "'01900000-0000-7000-8000-000000000013')");
+	c = fetch(&s, "0911000007", NULL);
+	CHECK(strstr(c->contact_json, "\"name\":\"Bolts & Co\""));
+	/* a merge of both: nobody belongs to themselves */
+	store_env_exec(&env,
+		"UPDATE contact SET merged_into = "
+		"'01900000-0000-7000-8000-000000000013' WHERE name LIKE 'Bolts%'");
+	c = fetch(&s, "0911000007", NULL);
+	CHECK(strstr(c->contact_json, "\"organisation\":null"));
+	card_free(&s.card);
+}
+
 static void
 test_cancelled_never_calls_back(void)
 {
@@ -288,6 +332,7 @@ main(void)
 	TEST(test_recent_is_the_last_ten_newest_first_without_this_call);
 	TEST(test_merged_members_share_one_timeline);
 	TEST(test_shared_number_shows_candidates_and_no_guess);
+	TEST(test_a_person_is_shown_with_their_organisation);
 	TEST(test_cancelled_never_calls_back);
 	TEST(test_database_away_is_unavailable);
 	store_env_stop(&env);

@@ -13,7 +13,7 @@
 
 static struct store_env env;
 static struct store_got got;
-static struct actor staff = {NULL, "key:crm", "admin", NULL};
+static struct actor staff = {.name = "key:crm", .role = "admin"};
 
 static enum store_status
 create_with(const char *json, const struct idempotency *idem)
@@ -82,7 +82,7 @@ patch(const struct uuid *id, const char *json)
 static enum store_status
 get(const struct uuid *id)
 {
-	contact_get(&env.store, staff.tenant, id, store_got_answer, &got);
+	contact_get(&env.store, &staff, id, store_got_answer, &got);
 	return store_env_answer(&env, &got);
 }
 
@@ -263,7 +263,7 @@ test_named_holder_is_a_conflict_unless_shared(void)
 	xfree(&body);
 	struct address a;
 	address_make("phone", "0922000002", "TW", &a);
-	contact_find(&env.store, staff.tenant, &a, store_got_answer, &got);
+	contact_find(&env.store, &staff, &a, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	CHECK(strstr(got.json, "\"First\"") && strstr(got.json, "\"Second\""));
 }
@@ -363,7 +363,7 @@ search(const char *q)
 {
 	int n;
 
-	contact_search(&env.store, staff.tenant, q, 200, NULL, store_got_answer, &got);
+	contact_search(&env.store, &staff, q, 200, NULL, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	json_t *o = json_loads(got.json, 0, NULL);
 	n = (int)json_array_size(json_object_get(o, "items"));
@@ -412,7 +412,7 @@ test_search_pages(void)
 		CHECK_INT(create(body), STORE_CREATED);
 	}
 	do {
-		contact_search(&env.store, staff.tenant, "paging", 10,
+		contact_search(&env.store, &staff, "paging", 10,
 			*cursor ? cursor : NULL, store_got_answer, &got);
 		CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 		json_t *o = json_loads(got.json, 0, NULL);
@@ -424,8 +424,7 @@ test_search_pages(void)
 	} while (*cursor && pages < 10);
 	CHECK_INT(seen, 25);
 	CHECK_INT(pages, 3);
-	contact_search(
-		&env.store, staff.tenant, "x", 10, "junk", store_got_answer, &got);
+	contact_search(&env.store, &staff, "x", 10, "junk", store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_INVALID);
 }
 

@@ -155,6 +155,24 @@ check_roles(const char *pattern, const json_t *operation, void *arg)
 		test_fail(__FILE__, __LINE__, "%s: security", pattern);
 }
 
+/* How it keeps the sight of who may see some contacts only; absent: closed to them. */
+static void
+check_sight(const char *pattern, const json_t *operation, void *arg)
+{
+	const json_t *sight = json_object_get(operation, "x-interactd-sight");
+	(void)arg;
+	if (!str_eq(json_string_value(sight), api_route_sight(route_number(pattern))))
+		test_fail(__FILE__, __LINE__, "%s: x-interactd-sight", pattern);
+}
+
+static void
+test_sights_are_those_of_the_table(void)
+{
+	each_operation(check_sight, NULL);
+	CHECK_STR(api_route_sight(route_number("GET /v1/contacts/{}")), "kept");
+	CHECK(!api_route_sight(route_number("GET /v1/audit")));
+}
+
 static void
 test_roles_are_those_of_the_table(void)
 {
@@ -277,6 +295,7 @@ main(void)
 	TEST(test_every_route_is_described);
 	TEST(test_nothing_else_is_described);
 	TEST(test_roles_are_those_of_the_table);
+	TEST(test_sights_are_those_of_the_table);
 	TEST(test_operations_are_named_and_answered);
 	TEST(test_references_lead_somewhere);
 	TEST(test_path_parameters_are_described);

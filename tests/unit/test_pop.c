@@ -1310,7 +1310,7 @@ test_list_of_the_open_pops(void)
 {
 	begin(0);
 	struct subject *s = call_begin(e.pops, "call");
-	pops_list(e.pops, &e.tenant, "1001", on_listed, NULL);
+	pops_list(e.pops, &e.tenant, "1001", NULL, on_listed, NULL);
 	UNTIL(listed);
 	CHECK_STR(listed, "{\"items\":[],\"next\":null}");
 	xfree(&listed);
@@ -1318,7 +1318,7 @@ test_list_of_the_open_pops(void)
 	open_pop(s, "b", "1001", T0);
 	talk(s, "a", "1001", T0 + S);
 	UNTIL(e.n_seen == 3);
-	pops_list(e.pops, &e.tenant, "1001", on_listed, NULL);
+	pops_list(e.pops, &e.tenant, "1001", NULL, on_listed, NULL);
 	UNTIL(listed);
 	CHECK_INT(listed_status, STORE_OK);
 	json_t *o = json_loads(listed, 0, NULL);
@@ -1333,7 +1333,7 @@ test_list_of_the_open_pops(void)
 	subject_end(&s);
 	UNTIL(e.n_seen == 5);
 	kill_redis();
-	pops_list(e.pops, &e.tenant, "1001", on_listed, NULL);
+	pops_list(e.pops, &e.tenant, "1001", NULL, on_listed, NULL);
 	UNTIL(listed);
 	CHECK_INT(listed_status, STORE_UNAVAILABLE);
 	xfree(&listed);
@@ -1520,7 +1520,7 @@ test_stop_with_everything_under_way(void)
 	loop_run_once(e.loop, 7);
 	loop_run_once(e.loop, 7);
 	pops_adopt(e.pops, on_adopted, NULL);
-	pops_list(e.pops, &e.tenant, "1001", on_listed, NULL);
+	pops_list(e.pops, &e.tenant, "1001", NULL, on_listed, NULL);
 	pops_free(&e.pops);
 	UNTIL(listed);
 	xfree(&listed);

@@ -17,7 +17,7 @@
 
 static struct store_env env;
 static struct store_got got;
-static struct actor staff = {NULL, "key:crm", "admin", NULL};
+static struct actor staff = {.name = "key:crm", .role = "admin"};
 static struct uuid contact;
 static char contact_text[UUID_TEXT_LEN];
 
@@ -58,8 +58,10 @@ log_note(const char *at, const char *summary)
 static json_t *
 page(unsigned limit, const char *before, const char *kind)
 {
-	interaction_timeline(&env.store, staff.tenant, &contact, limit, before, kind,
-		store_got_answer, &got);
+	struct timeline_page what = {.limit = limit, .before = before, .kind = kind};
+
+	interaction_timeline(
+		&env.store, &staff, &contact, &what, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	return answer();
 }
@@ -125,10 +127,12 @@ test_one_is_read_with_everything(void)
 			test_fail(__FILE__, __LINE__, "no %s", members[i]);
 	CHECK(uuid_parse(json_string_value(json_object_get(o, "id")), &id));
 	json_decref(o);
-	interaction_get(&env.store, staff.tenant, &id, store_got_answer, &got);
+	interaction_get(&env.store, &staff, &id, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	CHECK(strstr(got.json, "interaction.created"));
-	interaction_get(&env.store, &env.tenants[1], &id, store_got_answer, &got);
+	struct actor other = {
+		.tenant = &env.tenants[1], .name = "key:o", .role = "admin"};
+	interaction_get(&env.store, &other, &id, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_NOT_FOUND);
 }
 
@@ -229,11 +233,13 @@ test_kind_filters_and_merged_members_take_part(void)
 	CHECK_INT((int64_t)json_array_size(json_object_get(p, "items")), 1);
 	json_decref(p);
 	uuid_parse("01900000-0000-7000-8000-00000000dead", &contact);
-	interaction_timeline(&env.store, staff.tenant, &contact, 0, NULL, NULL,
-		store_got_answer, &got);
+	struct timeline_page what = {.limit = 0};
+	interaction_timeline(
+		&env.store, &staff, &contact, &what, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_NOT_FOUND);
-	interaction_timeline(&env.store, staff.tenant, &contact, 0, "junk", NULL,
-		store_got_answer, &got);
+	what.before = "junk";
+	interaction_timeline(
+		&env.store, &staff, &contact, &what, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_INVALID);
 }
 

@@ -493,7 +493,7 @@ test_poison_goes_to_quarantine_and_blocks_nobody(void)
 	CHECK_INT(store_env_answer(&env, got), STORE_OK);
 	CHECK_STR(got->json, "{\"items\":[],\"next\":null}");
 
-	struct actor me = {&env.tenants[0], "uid:0", "admin", NULL};
+	struct actor me = {.tenant = &env.tenants[0], .name = "uid:0", .role = "admin"};
 	test_expect_log("quarantined");
 	quarantine_retry(w, &me, NULL, store_got_answer, got);
 	CHECK_INT(store_env_answer(&env, got), STORE_OK);
