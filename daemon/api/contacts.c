@@ -178,6 +178,12 @@ route_interaction_create(struct http_request *r, void *arg)
 	json_t *body = reply_body(r);
 	if (!body)
 		return;
+	/* An agent's token speaks for that agent. */
+	const char *agent = json_string_value(json_object_get(body, "agent"));
+	if (agent && !caller_may_see_agent(r, agent)) {
+		json_decref(body);
+		return;
+	}
 	struct change *c = change_new(r, "interaction.created", NULL, body);
 	interaction_create(&app->store, &c->actor, body, key, on_changed, c);
 }
