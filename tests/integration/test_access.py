@@ -2,6 +2,9 @@
 accounts that outlive whoever looked after them. Every route x caller: test_access_matrix."""
 
 import json
+import re
+import shlex
+from pathlib import Path
 
 import pytest
 from support.pops import check_pops, validate
@@ -369,3 +372,16 @@ def test_interactctl_limits_and_lists_people(daemon, eventually):
                                     "summary": "Lin's"})
     assert "Lin's" in daemon.ctl("timeline", firm["id"], "--people").stdout
     assert "Lin's" not in daemon.ctl("timeline", firm["id"]).stdout
+
+
+def test_the_readmes_example(daemon):
+    text = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^## Partners.*?^```sh\n(.*?)^```", text, re.M | re.S)[1]
+    firm = ""
+    for line in block.splitlines():
+        words = shlex.split(line.partition(" >")[0].replace("$FIRM", firm), comments=True)
+        done = daemon.ctl(*words[1:])
+        assert done.returncode == 0, (line, done)
+        firm = firm or daemon.api().ok("/v1/contacts", q="Bolts")["items"][0]["id"]
+        if "people" in words:
+            assert "Lin" in done.stdout

@@ -297,12 +297,15 @@ def test_what_is_left_out_is_there_for_others(world):
     """The leaks above are looked for in what would show them."""
     reader = world.daemon.api(key=world.callers["readonly"])
     limited = world.daemon.api(key=world.callers["readonly, limited"])
-    for path, query in (("/v1/contacts", {"q": "A", "limit": 200}),):
-        whole = json.dumps(reader.ok(path, **query))
-        assert "unseen-here" in whole and "margin-here" in whole
-        seen = json.dumps(limited.ok(path, **query))
-        assert "A seen-here" in seen and "unseen-here" not in seen
-        assert '"grade"' in seen and "margin" not in seen
+    whole = json.dumps(reader.ok("/v1/contacts", q="A", limit=200))
+    assert "unseen-here" in whole and "margin-here" in whole
+    seen = json.dumps(limited.ok("/v1/contacts", q="A", limit=200))
+    assert "A seen-here" in seen and "unseen-here" not in seen
+    assert '"grade"' in seen and "margin" not in seen
+    for kind, there in (("seen", 1), ("unseen", 0)):
+        contact = reader.ok(f"/v1/contacts/{world.here.contact(kind == 'seen')}")
+        number = "phone:" + contact["identities"][0]["value"]
+        assert len(reader.find(number)) == 1 and len(limited.find(number)) == there
 
 
 def test_a_key_is_for_its_own_tenant_only(world):

@@ -167,14 +167,22 @@ made(const char *json)
 }
 
 static size_t
+items(void)
+{
+	json_t *o = json_loads(got.json, 0, NULL);
+	size_t n = json_array_size(json_object_get(o, "items"));
+	if (!o)
+		test_fail(__FILE__, __LINE__, "no JSON: %s", got.json);
+	json_decref(o);
+	return n;
+}
+
+static size_t
 found(const struct actor *actor, const char *q)
 {
 	contact_search(&env.store, actor, q, 50, NULL, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
-	json_t *o = json_loads(got.json, 0, NULL);
-	size_t n = json_array_size(json_object_get(o, "items"));
-	json_decref(o);
-	return n;
+	return items();
 }
 
 static size_t
@@ -184,10 +192,7 @@ holders(const struct actor *actor, const char *number)
 	CHECK(address_make("phone", number, "TW", &a));
 	contact_find(&env.store, actor, &a, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
-	json_t *o = json_loads(got.json, 0, NULL);
-	size_t n = json_array_size(json_object_get(o, "items"));
-	json_decref(o);
-	return n;
+	return items();
 }
 
 static void
@@ -327,10 +332,7 @@ people(const struct actor *actor, const struct uuid *of)
 	contact_people(&env.store, actor, of, 50, NULL, store_got_answer, &got);
 	if (store_env_answer(&env, &got) != STORE_OK)
 		return 999;
-	json_t *o = json_loads(got.json, 0, NULL);
-	size_t n = json_array_size(json_object_get(o, "items"));
-	json_decref(o);
-	return n;
+	return items();
 }
 
 static void
