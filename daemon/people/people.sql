@@ -47,7 +47,7 @@ FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
 	FROM identity i JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
 	GROUP BY 1) h
-WHERE contact_in_sight($1::int, h.root, $4::text[])
+WHERE $4::text[] IS NULL OR contact_in_sight($1::int, h.root, $4::text[])
 ORDER BY h.trust DESC, h.first_seen, h.root LIMIT 100
 
 -- name: contact_search

@@ -154,8 +154,8 @@ def test_the_overview_and_every_page_of_help():
 WRONG = [
     ([], "give a command"),
     (["statsu"], "did you mean `status`"),
-    (["contact"], "find, show, add, set"),
-    (["contact", "fnd"], "find, show, add, set"),
+    (["contact"], "find, show, people"),
+    (["contact", "fnd"], "find, show, people"),
     (["contact", "find"], "usage:"),
     (["status", "now"], "one word too many"),
     (["pops", "--agnt", "1"], "no option --agnt"),
