@@ -39,6 +39,7 @@ static void
 add_who(struct buf *b, const json_t *pop)
 {
 	const char *name = value_text(pop, "contact.name");
+	const char *organisation = value_text(pop, "contact.organisation.name");
 	size_t candidates = json_array_size(value_at(pop, "candidates"));
 	const char *trust = value_text(pop, "remote.trust");
 	if (!name)
@@ -47,6 +48,10 @@ add_who(struct buf *b, const json_t *pop)
 	if (!str_empty(name)) {
 		buf_addc(b, ' ');
 		print_safe(b, name);
+	}
+	if (!str_empty(organisation)) {
+		buf_adds(b, ", ");
+		print_safe(b, organisation);
 	}
 	if (value_flag(pop, "contact.vip"))
 		buf_adds(b, " [VIP]");

@@ -129,12 +129,12 @@ def width(text):
 # ---- without a daemon
 
 COMMANDS = ["status", "channels", "calls", "pops", "contact find", "contact show",
-            "contact add", "contact set", "timeline", "interaction show", "agent list",
-            "agent show", "agent add", "agent set", "agent token", "agent tokens",
-            "agent revoke", "apikey create", "apikey list", "apikey revoke", "audit",
-            "db migrate", "db status", "channel resync", "spool status",
-            "quarantine list", "quarantine retry", "webhook add", "webhook list",
-            "webhook show", "webhook set", "webhook remove", "webhook test",
+            "contact add", "contact set", "contact people", "timeline", "interaction show",
+            "agent list", "agent show", "agent add", "agent set", "agent token",
+            "agent tokens", "agent revoke", "apikey create", "apikey set", "apikey list",
+            "apikey revoke", "audit", "db migrate", "db status", "channel resync",
+            "spool status", "quarantine list", "quarantine retry", "webhook add",
+            "webhook list", "webhook show", "webhook set", "webhook remove", "webhook test",
             "webhook deliveries", "webhook replay"]
 
 

@@ -27,6 +27,7 @@ function whoIs(pop) {
 
 function facts(pop) {
   const said = [pop.direction === "in" ? "calls us" : "called by us"];
+  if (pop.contact?.organisation) said.push(`of ${pop.contact.organisation.name ?? "?"}`);
   if (pop.queue) said.push(`queue ${pop.queue}`);
   if (pop.contact?.roles.length) said.push(pop.contact.roles.join(", "));
   if (pop.remote.trust === "claimed") said.push("unverified");
