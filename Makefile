@@ -142,7 +142,7 @@ bench-quick: all $(BENCH) $(TRACES)
 
 # Every header compiles alone; no room includes a higher one; format is the formatter's;
 # gcc and clang find nothing to say.
-LAYERS := base io people timeline desk calls api ctl
+LAYERS := base io people timeline desk calls outreach api ctl
 lint: deps-check
 	@tests/lib/lint '$(LAYERS)'
 
