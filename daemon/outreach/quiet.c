@@ -88,6 +88,7 @@ struct place {
 	struct zone_span span;
 	bool steady;
 	int64_t t, day; /* the local day of t */
+	int weekday;	/* its */
 };
 
 static int64_t
@@ -118,11 +119,12 @@ rule_end(const struct place *p, const struct quiet_rule *r)
 	int back = p->steady ? 1 : DAYS_BACK, ahead = p->steady ? 0 : 1;
 	int64_t end = p->t;
 
-	for (int64_t day = p->day - back; day <= p->day + ahead; day++) {
-		if (!(r->days >> calendar_weekday(day) & 1))
+	for (int away = -back; away <= ahead; away++) {
+		if (!(r->days >> (p->weekday + away + 7) % 7 & 1))
 			continue;
-		int64_t from = day * DAY_S + r->from * 60;
-		int64_t to = day * DAY_S + r->to * 60 + (r->to <= r->from ? DAY_S : 0);
+		int64_t midnight = (p->day + away) * DAY_S;
+		int64_t from = midnight + r->from * 60;
+		int64_t to = midnight + r->to * 60 + (r->to <= r->from ? DAY_S : 0);
 		end = later(end, stretch_end(p, from, to));
 	}
 	return end;
@@ -149,6 +151,7 @@ place_end(const struct quiet *q, const struct zone *zone, int64_t t)
 	int64_t end = t;
 
 	p.day = calendar_floor_div(t + p.span.offset, DAY_S);
+	p.weekday = calendar_weekday(p.day);
 	p.steady = (p.span.since == ZONE_FIRST || t - p.span.since > STEADY_S) &&
 		   (p.span.until == ZONE_LAST || p.span.until - t > STEADY_S);
 	for (int set = 0; set < 2; set++)
