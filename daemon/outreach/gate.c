@@ -37,12 +37,6 @@ has(uint32_t mask, int bit)
 	return bit < 32 && mask >> bit & 1;
 }
 
-static bool
-is_about(int wish, int what)
-{
-	return wish == GATE_ANY || wish == what;
-}
-
 /* ---- Steps that say no ---- */
 
 /* They wrote from it, so that it may be answered there. */
@@ -58,47 +52,40 @@ is_answerable(const struct gate *g, const struct gate_address *a)
 /* A no about this way; one that is older than what they wrote from there since does not
  * keep us from answering. a: may be NULL. */
 static bool
-is_denied(const struct gate *g, int kind, int address, const struct gate_address *a)
+is_denied(const struct gate *g, int kind, const struct gate_address *a)
 {
-	bool answerable = a && is_answerable(g, a);
+	const struct gate_contact *c = g->contact;
+	uint32_t denied = c->denied[g->q->purpose] | (a ? a->denied[g->q->purpose] : 0);
 
-	for (size_t i = 0; i < g->contact->n_wishes; i++) {
-		const struct gate_wish *w = &g->contact->wishes[i];
-		if (w->allow || !is_about(w->kind, kind) ||
-			!is_about(w->purpose, (int)g->q->purpose) ||
-			!is_about(w->address, address))
-			continue;
-		if (!answerable || w->at_us == 0 || w->at_us >= a->wrote_us)
-			return true;
-	}
-	return false;
+	if (!has(denied, kind))
+		return false;
+	return !a || !is_answerable(g, a) || c->denied_us == 0 ||
+	       c->denied_us >= a->wrote_us;
 }
 
-/* A yes about this way; `itself`: one that names the address. */
+/* A yes about this way. */
 static bool
-is_allowed(const struct gate *g, int kind, int address, bool itself)
+is_allowed(const struct gate *g, int kind, const struct gate_address *a)
 {
-	for (size_t i = 0; i < g->contact->n_wishes; i++) {
-		const struct gate_wish *w = &g->contact->wishes[i];
-		if (w->allow && is_about(w->kind, kind) &&
-			is_about(w->purpose, (int)g->q->purpose) &&
-			(itself ? w->address == address
-				: is_about(w->address, address)))
-			return true;
-	}
-	return false;
+	uint32_t allowed = g->contact->allowed[g->q->purpose];
+
+	if (a)
+		allowed = (allowed & ~a->uncovered[g->q->purpose]) |
+			  a->allowed[g->q->purpose];
+	return has(allowed, kind);
 }
 
 /* The reason against a shared address, or -1: what is for one of its holders may be read
  * by the others, so promotions need a yes for it, and a no of any holder is one. */
 static int
-shared_reason(const struct gate *g, int kind, int address, const struct gate_address *a)
+shared_reason(const struct gate *g, int kind, const struct gate_address *a)
 {
 	if (!a->shared)
 		return -1;
 	if (has(a->denied_by_others, (int)g->q->purpose) && !is_answerable(g, a))
 		return GATE_SHARED;
-	if (has(PROMOTIONS, (int)g->q->purpose) && !is_allowed(g, kind, address, true))
+	if (has(PROMOTIONS, (int)g->q->purpose) &&
+		!has(a->allowed[g->q->purpose], kind))
 		return GATE_SHARED;
 	return -1;
 }
@@ -114,12 +101,11 @@ refusal(const struct gate *g, int kind, int address)
 		return GATE_SUPPRESSED;
 	if (a && a->trust == GATE_CLAIMED && !is_answerable(g, a))
 		return GATE_UNVERIFIED;
-	if (is_denied(g, kind, address, a))
+	if (is_denied(g, kind, a))
 		return GATE_OPTED_OUT;
-	if (has(g->rules->needs_consent, (int)g->q->purpose) &&
-		!is_allowed(g, kind, address, false))
+	if (has(g->rules->needs_consent, (int)g->q->purpose) && !is_allowed(g, kind, a))
 		return GATE_NO_CONSENT;
-	return a ? shared_reason(g, kind, address, a) : -1;
+	return a ? shared_reason(g, kind, a) : -1;
 }
 
 /* ---- Steps that say when ---- */
@@ -350,6 +336,12 @@ note(struct gate *g, int kind, int address, struct outcome o)
 		(int8_t)kind, (int8_t)address, o.reason, o.until_us};
 }
 
+static bool
+is_asked_for(const struct gate *g, int address)
+{
+	return g->q->address == GATE_ANY || g->q->address == address;
+}
+
 /* Addresses of a kind in the order in which they are tried: one that was named by a yes
  * before others, one's own before a shared one, better known before less, as given. */
 static int
@@ -357,7 +349,7 @@ address_rank(const struct gate *g, int kind, int address)
 {
 	const struct gate_address *a = &g->contact->addresses[address];
 
-	return (is_allowed(g, kind, address, true) ? 16 : 0) + (a->shared ? 0 : 8) +
+	return (has(a->allowed[g->q->purpose], kind) ? 16 : 0) + (a->shared ? 0 : 8) +
 	       (int)a->trust;
 }
 
@@ -368,8 +360,7 @@ sort_addresses(const struct gate *g, int kind, int8_t order[GATE_ADDRESSES_MAX])
 	size_t n = 0;
 
 	for (int i = 0; i < (int)g->contact->n_addresses; i++) {
-		if (!has(g->contact->addresses[i].kinds, kind) ||
-			!is_about(g->q->address, i))
+		if (!has(g->contact->addresses[i].kinds, kind) || !is_asked_for(g, i))
 			continue;
 		int r = address_rank(g, kind, i);
 		size_t at = n++;
@@ -413,14 +404,16 @@ consider_kind(struct gate *g, int kind)
 	return false;
 }
 
-/* Auto leaves out what has not been asked for and cannot be: a kind without an address
- * that the contact does not prefer tells nobody anything. */
+/* Auto leaves out what the contact does not prefer and has no address for: that tells
+ * nobody anything. */
 static bool
 is_worth_a_look(const struct gate *g, int kind)
 {
+	if (g->rules->kinds[kind].if_preferred)
+		return false;
 	for (size_t i = 0; i < g->contact->n_addresses; i++)
 		if (has(g->contact->addresses[i].kinds, kind) &&
-			is_about(g->q->address, (int)i))
+			is_asked_for(g, (int)i))
 			return true;
 	return false;
 }
@@ -451,14 +444,14 @@ check(const struct gate_rules *rules, const struct gate_contact *c,
 	assert(rules->n_kinds <= GATE_KINDS_MAX && rules->n_caps <= GATE_CAPS_MAX);
 	assert(rules->n_quiet <= QUIET_RULES_MAX);
 	assert(rules->n_holidays <= GATE_CALENDARS_MAX && rules->zone);
-	assert(c->n_addresses <= GATE_ADDRESSES_MAX && c->n_wishes <= GATE_WISHES_MAX);
+	assert(c->n_addresses <= GATE_ADDRESSES_MAX);
 	assert(c->n_quiet <= QUIET_RULES_MAX && c->n_sent <= GATE_SENT_MAX);
 	assert(c->n_preferred <= GATE_KINDS_MAX);
 	for (size_t i = 0; i < c->n_preferred; i++)
 		assert(c->preferred[i] < rules->n_kinds);
 	assert(q->kind >= GATE_ANY && q->kind < (int)rules->n_kinds);
 	assert(q->address >= GATE_ANY && q->address < (int)c->n_addresses);
-	assert(q->now_us >= 0);
+	assert(q->purpose < GATE_PURPOSES && q->now_us >= 0);
 }
 
 void

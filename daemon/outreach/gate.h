@@ -52,8 +52,7 @@
 
 #define GATE_KINDS_MAX	    16
 #define GATE_KIND_MAX	    32 /* bytes of a name */
-#define GATE_ADDRESSES_MAX  32
-#define GATE_WISHES_MAX	    128
+#define GATE_ADDRESSES_MAX  100
 #define GATE_SENT_MAX	    256
 #define GATE_CAPS_MAX	    16
 #define GATE_CALENDARS_MAX  8
@@ -108,6 +107,7 @@ struct gate_kind {
 	char name[GATE_KIND_MAX + 1];
 	char address[GATE_KIND_MAX + 1]; /* kind of identity; "": none (a visit) */
 	bool needs_agent;		 /* auto skips it */
+	bool if_preferred; /* auto takes it only if the contact does (a fax) */
 };
 /* At most `most` in any `window_us`, of these purposes and kinds together. */
 struct gate_cap {
@@ -163,14 +163,12 @@ struct gate_address {
 	 * one wants no contact. */
 	uint32_t denied_by_others;
 	int64_t wrote_us; /* the last message that came from it; 0: none */
+	/* Masks of kinds, by purpose: a no and a yes to this very address, and what the
+	 * contact's own yes does not cover here (said before a merge brought it). */
+	uint32_t denied[GATE_PURPOSES], allowed[GATE_PURPOSES];
+	uint32_t uncovered[GATE_PURPOSES];
 	/* Where a number of its country may be (zones_country); NULL: not known. */
 	const struct zone_list *zones;
-};
-/* `allowed` or `denied`, as the contact's preferences say. */
-struct gate_wish {
-	int8_t kind, purpose, address; /* indexes, or GATE_ANY */
-	bool allow;
-	int64_t at_us; /* when it was said; 0: not known, so after everything */
 };
 struct gate_sent {
 	int64_t at_us;
@@ -183,8 +181,11 @@ struct gate_contact {
 	char country[3]; /* whose holidays count; "": not known */
 	uint8_t preferred[GATE_KINDS_MAX]; /* indexes of kinds, the best first */
 	size_t n_preferred;
-	struct gate_wish wishes[GATE_WISHES_MAX];
-	size_t n_wishes;
+	/* Masks of kinds, by purpose: a no and a yes to any address. */
+	uint32_t denied[GATE_PURPOSES], allowed[GATE_PURPOSES];
+	/* When the last no was said, to any address or one; 0: not known, so after all
+	 * that they wrote. */
+	int64_t denied_us;
 	struct quiet_rule quiet[QUIET_RULES_MAX];
 	size_t n_quiet;
 	struct gate_address addresses[GATE_ADDRESSES_MAX];

@@ -52,13 +52,13 @@ gate_reason_sentence(enum gate_reason r)
 
 /* What disturbs least and costs least comes first. */
 static const struct gate_kind usual[] = {
-	{"email", "email", false},
-	{"sms", "phone", false},
-	{"chat", "visitor", false},
-	{"fax", "fax", false},
-	{"letter", "letter", false},
-	{"phone", "phone", true},
-	{"visit", "", true},
+	{"email", "email", false, false},
+	{"sms", "phone", false, false},
+	{"chat", "visitor", false, false},
+	{"fax", "phone", false, true}, /* few numbers have one */
+	{"letter", "letter", false, false},
+	{"phone", "phone", true, false},
+	{"visit", "", true, false},
 };
 
 void

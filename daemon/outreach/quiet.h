@@ -13,7 +13,7 @@
 #define QUIET_NEVER	INT64_MAX
 #define QUIET_DAY_MIN	1440
 #define QUIET_EVERY_DAY 0x7fu
-#define QUIET_RULES_MAX 16
+#define QUIET_RULES_MAX 128
 #define QUIET_SEARCH_MAX                                                               \
 	(40 * 86400) /* how far ahead an end is looked for, in seconds */
 

@@ -47,10 +47,9 @@ make_contact(struct gate_contact *c, const struct zone *zone,
 		add_address(c, "visitor", NULL);
 	c->preferred[c->n_preferred++] = (uint8_t)below((unsigned)rules.n_kinds);
 	c->preferred[c->n_preferred++] = (uint8_t)gate_kind_find(&rules, "sms");
-	for (c->n_wishes = 0; c->n_wishes < 6; c->n_wishes++)
-		c->wishes[c->n_wishes] = (struct gate_wish){
-			(int8_t)below((unsigned)rules.n_kinds),
-			(int8_t)below(GATE_PURPOSES), GATE_ANY, below(3) > 0, 0};
+	for (int i = 0; i < 6; i++)
+		(below(3) ? c->allowed : c->denied)[below(GATE_PURPOSES)] |=
+			1u << below((unsigned)rules.n_kinds);
 	c->quiet[c->n_quiet++] = (struct quiet_rule){0x1f, 21 * 60, 8 * 60};
 	c->quiet[c->n_quiet++] = (struct quiet_rule){0x60, 20 * 60, 10 * 60};
 	for (c->n_sent = 0; c->n_sent < 12; c->n_sent++)

@@ -23,7 +23,7 @@ static const struct {
 	{"mail", "email", "lin@example.com", GATE_RECORDED, NULL},
 	{"mail2", "email", "lin@example.org", GATE_RECORDED, NULL},
 	{"web", "visitor", "v-1", GATE_VERIFIED, NULL},
-	{"fax", "fax", "+886223456780", GATE_RECORDED, NULL},
+	{"fax", "phone", "+886223456780", GATE_RECORDED, "TW"},
 	{"post", "letter", "Taipei, 1 Road", GATE_RECORDED, NULL},
 	{"line", "line", "U42", GATE_NETWORK, NULL},
 	{"card", "external", "crm:42", GATE_RECORDED, NULL},
@@ -169,6 +169,8 @@ read_flag(struct gate_scene *s, struct gate_address *a, const char *flag)
 		a->denied_by_others = GATE_ALL;
 	else if (str_starts(flag, "others:"))
 		a->denied_by_others |= 1u << purpose_of(flag + 7);
+	else if (str_eq(flag, "new")) /* no yes of the contact's covers it */
+		memset(a->uncovered, 0xff, sizeof(a->uncovered));
 	else if (str_eq(flag, "bad"))
 		a->suppressed = GATE_ALL;
 	else if (str_starts(flag, "bad:"))
@@ -224,6 +226,34 @@ read_who(struct gate_scene *s, const struct zones *zones, char *word)
 
 /* ---- Wishes, rules, what was sent ---- */
 
+/* no|yes KIND PURPOSE [@ADDRESS] [since -3d] */
+static void
+read_yes_or_no(struct gate_scene *s, char *const *w, size_t n)
+{
+	struct gate_contact *c = &s->contact;
+	bool yes = str_eq(w[0], "yes");
+	int kind = kind_of(s, w[1]), purpose = purpose_of(w[2]);
+	struct gate_address *a = NULL;
+	int64_t since_us = 0;
+
+	for (size_t i = 3; i < n; i++)
+		if (*w[i] == '@')
+			a = &c->addresses[address_of(s, w[i] + 1)];
+		else if (str_eq(w[i], "since") && w[i + 1])
+			since_us = s->question.now_us + span_us(w[++i]);
+		else
+			wrong(w[i]);
+	if (!yes && !str_eq(w[0], "no"))
+		wrong(w[0]);
+	uint32_t *masks =
+		yes ? (a ? a->allowed : c->allowed) : (a ? a->denied : c->denied);
+	for (int p = 0; p < GATE_PURPOSES; p++)
+		if (purpose == GATE_ANY || purpose == p)
+			masks[p] |= kind == GATE_ANY ? GATE_ALL : 1u << kind;
+	if (!yes)
+		c->denied_us = since_us;
+}
+
 static void
 read_wish(struct gate_scene *s, const struct zones *zones, char *piece)
 {
@@ -240,18 +270,7 @@ read_wish(struct gate_scene *s, const struct zones *zones, char *piece)
 	} else if (str_eq(w[0], "quiet")) {
 		read_quiet(&c->quiet[c->n_quiet++], w[1], w[2]);
 	} else if (n >= 3) {
-		struct gate_wish *wish = &c->wishes[c->n_wishes++];
-		*wish = (struct gate_wish){(int8_t)kind_of(s, w[1]),
-			(int8_t)purpose_of(w[2]), GATE_ANY, str_eq(w[0], "yes"), 0};
-		for (size_t i = 3; i < n; i++)
-			if (*w[i] == '@')
-				wish->address = (int8_t)address_of(s, w[i] + 1);
-			else if (str_eq(w[i], "since") && w[i + 1])
-				wish->at_us = s->question.now_us + span_us(w[++i]);
-			else
-				wrong(w[i]);
-		if (!wish->allow && !str_eq(w[0], "no"))
-			wrong(w[0]);
+		read_yes_or_no(s, w, n);
 	} else {
 		wrong(piece);
 	}

@@ -5,7 +5,7 @@
  *	who     NAME[(FLAG,…)] … [zone=Asia/Taipei] [country=TW] [dnc]
  *		names: mobile work (Taiwan), abroad (US), mail mail2, web, fax, card, post
  *		flags: claimed recorded network verified shared others others:PURPOSE
- *		       bad bad:KIND wrote:-2h
+ *		       bad bad:KIND wrote:-2h new (no yes but its own counts)
  *	wishes  prefer KIND …; no KIND PURPOSE [@ADDRESS] [since -3d]; yes …;
  *		quiet DAYS FROM-TO          (KIND and PURPOSE may be "any")
  *	rules   cap PURPOSE,… N/7d [KIND,…]; consent PURPOSE,…; quiet DAYS FROM-TO;

@@ -43,6 +43,13 @@ static const struct gate_case cases[] = {
 	{"service auto", "web mobile", "",
 		"go sms/mobile fallback | sms/mobile fallback"},
 
+	/* A fax is for who prefers one: few numbers have it. */
+	{"service auto", "fax", "no sms any",
+		"no - opted_out | sms/fax opted_out, phone needs_agent"},
+	{"service auto", "fax", "prefer fax",
+		"go fax/fax preferred | fax/fax preferred"},
+	{"service fax@fax", "mobile fax", "", "go fax/fax fallback | fax/fax fallback"},
+
 	/* ---- No address for it ---- */
 	{"service auto", "", "", "no - no_identity"},
 	{"service auto", "card", "", "no - no_identity"},
@@ -51,7 +58,7 @@ static const struct gate_case cases[] = {
 	{"service phone", "mail", "", "no phone no_identity | phone no_identity"},
 	{"service letter", "mobile mail", "",
 		"no letter no_identity | letter no_identity"},
-	{"service fax", "mobile", "", "no fax no_identity | fax no_identity"},
+	{"service fax", "mail", "", "no fax no_identity | fax no_identity"},
 	{"marketing email", "", "yes email marketing",
 		"no email no_identity | email no_identity"},
 	{"service auto", "mail", "prefer sms",
@@ -187,6 +194,17 @@ static const struct gate_case cases[] = {
 		"go sms/work fallback | sms/mobile opted_out, sms/work fallback"},
 	{"marketing auto", "mail mobile", "yes sms marketing; no email any",
 		"go sms/mobile fallback | email/mail opted_out, sms/mobile fallback"},
+	/* What was said before a merge brought an address does not cover that one. */
+	{"marketing sms", "mobile(new)", "yes sms marketing",
+		"no sms no_consent | sms/mobile no_consent"},
+	{"marketing sms", "mobile(new) work", "yes sms marketing",
+		"go sms/work fallback | sms/mobile no_consent, sms/work fallback"},
+	{"marketing sms", "mobile(new)", "yes sms marketing @mobile",
+		"go sms/mobile fallback | sms/mobile fallback"},
+	{"service sms", "mobile(new)", "yes sms service",
+		"go sms/mobile fallback | sms/mobile fallback"},
+	{"service sms", "mobile(new)", "no sms service",
+		"no sms opted_out | sms/mobile opted_out"},
 	/* An opt-out regime; a stricter one. */
 	{"marketing email", "mail", "", "go email/mail fallback | email/mail fallback",
 		"consent"},

@@ -1,5 +1,7 @@
-/* test_gate_json.c - preferences read, decisions written: contract.md's shapes. */
+/* test_gate_json.c - preferences and contacts read, decisions written: contract.md's
+ * shapes. */
 #include <outreach/gate_json.h>
+#include <outreach/gate_read.h>
 
 #include <buf.h>
 #include <lib/test.h>
@@ -74,22 +76,26 @@ preferences_are_read(void)
 	CHECK_INT(c.n_preferred, 2);
 	CHECK_INT(c.preferred[0], sms);
 	CHECK_INT(c.preferred[1], phone);
-	CHECK_INT(c.n_wishes, 5);
-	CHECK(!c.wishes[0].allow && c.wishes[0].purpose == GATE_MARKETING &&
-		c.wishes[0].address == GATE_ANY && c.wishes[0].at_us == 0);
-	CHECK(c.wishes[1].kind == phone && c.wishes[1].purpose == GATE_ANY &&
-		c.wishes[1].address == 0);
-	CHECK(c.wishes[2].kind == GATE_ANY && c.wishes[2].purpose == GATE_SURVEY &&
-		c.wishes[2].at_us == INT64_C(1796004000000000));
-	CHECK(c.wishes[3].allow && c.wishes[3].kind == sms && c.wishes[3].address == 1);
-	CHECK(c.wishes[4].allow && c.wishes[4].purpose == GATE_ANY &&
-		c.wishes[4].address == 2);
+	int email = gate_kind_find(&rules, "email");
+	CHECK_INT(c.denied[GATE_MARKETING], 1u << email);
+	CHECK_INT(c.denied[GATE_SURVEY], GATE_ALL);
+	CHECK_INT(c.denied[GATE_SERVICE], 0);
+	CHECK_INT(c.addresses[0].denied[GATE_SERVICE], 1u << phone);
+	CHECK_INT(c.addresses[1].denied[GATE_SERVICE], 0);
+	CHECK_INT(c.allowed[GATE_MARKETING], 0);
+	CHECK_INT(c.addresses[1].allowed[GATE_MARKETING], 1u << sms);
+	CHECK_INT(c.addresses[0].allowed[GATE_MARKETING], 0);
+	CHECK_INT(c.addresses[2].allowed[GATE_TRANSACTIONAL], 1u << email);
+	CHECK_INT(c.denied_us, 0); /* one has no time */
 	CHECK_INT(c.n_quiet, 2);
 	CHECK(c.quiet[0].days == 0x1f && c.quiet[0].from == 1260 &&
 		c.quiet[0].to == 480);
 	CHECK(c.quiet[1].days == QUIET_EVERY_DAY && c.quiet[1].to == 1440);
 	CHECK(read_wishes(&c, "{}") && !c.do_not_contact);
-	CHECK(c.n_wishes == 0 && c.n_quiet == 0 && c.n_preferred == 0);
+	CHECK(c.denied[GATE_MARKETING] == 0 && c.n_quiet == 0 && c.n_preferred == 0);
+	CHECK(read_wishes(&c, "{'denied':[{'kind':'sms','at':'2026-11-30T02:00:00Z'},"
+			      "{'kind':'email','at':'2026-11-29T02:00:00Z'}]}"));
+	CHECK_INT(c.denied_us, INT64_C(1796004000000000));
 	CHECK(read_wishes(&c, "{'do_not_contact':true}") && c.do_not_contact);
 }
 
@@ -97,7 +103,7 @@ preferences_are_read(void)
 static const struct {
 	const char *text;
 	bool ok, stop;
-	size_t wishes;
+	int wishes; /* kinds and purposes in masks, of a contact and its addresses */
 } odd[] = {
 	{"{'denied':[{'kind':'pigeon','purpose':'marketing'}]}", true, false, 0},
 	{"{'denied':[{'kind':'sms','identity':'phone:+886900000000'}]}", true, false,
@@ -106,10 +112,10 @@ static const struct {
 		0},
 	{"{'allowed':[{'kind':'sms','identity':'+886900000000'}]}", true, false, 0},
 	{"{'allowed':[{'kind':'sms','purpose':'spam'},{'kind':'email'}]}", true, false,
-		1},
+		4},
 	{"{'allowed':[17]}", true, false, 0},
 	{"{'denied':null,'quiet_hours':null,'allowed':null}", true, false, 0},
-	{"{'denied':[{}]}", true, false, 1},
+	{"{'denied':[{}]}", true, false, 4 * 32},
 	{"{'denied':[{'kind':'sms','purpose':'spam'}]}", false, true, 0},
 	{"{'denied':[{'kind':1}]}", false, true, 0},
 	{"{'denied':[{'kind':'sms','identity':1}]}", false, true, 0},
@@ -126,6 +132,20 @@ static const struct {
 	{"null", false, true, 0},
 };
 
+static int
+count_wishes(const struct gate_contact *c)
+{
+	int n = 0;
+
+	for (int p = 0; p < GATE_PURPOSES; p++) {
+		n += __builtin_popcount(c->denied[p] | c->allowed[p]);
+		for (size_t i = 0; i < c->n_addresses; i++)
+			n += __builtin_popcount(
+				c->addresses[i].denied[p] | c->addresses[i].allowed[p]);
+	}
+	return n;
+}
+
 static void
 odd_preferences(void)
 {
@@ -134,9 +154,9 @@ odd_preferences(void)
 	for (size_t i = 0; i < ARRAY_LEN(odd); i++) {
 		bool ok = read_wishes(&c, odd[i].text);
 		if (ok != odd[i].ok || c.do_not_contact != odd[i].stop ||
-			(ok && c.n_wishes != odd[i].wishes))
-			test_fail(__FILE__, __LINE__, "%s: %d, %d, %zu", odd[i].text,
-				ok, c.do_not_contact, c.n_wishes);
+			(ok && count_wishes(&c) != odd[i].wishes))
+			test_fail(__FILE__, __LINE__, "%s: %d, %d, %d", odd[i].text, ok,
+				c.do_not_contact, count_wishes(&c));
 	}
 }
 
@@ -152,29 +172,89 @@ many(const char *list, const char *entry, int n)
 	return buf_steal(&b);
 }
 
+/* Of wishes there may be any number; of quiet hours not. */
 static void
-too_many(void)
+long_lists(void)
 {
 	static const struct {
 		const char *list, *entry;
-		int most;
-		bool stops;
-	} lists[] = {{"denied", "{'kind':'sms'}", GATE_WISHES_MAX, true},
-		{"allowed", "{'kind':'sms'}", GATE_WISHES_MAX, false},
-		{"preferred", "'sms'", GATE_KINDS_MAX, false},
-		{"quiet_hours", "{'from':'21:00','to':'08:00'}", QUIET_RULES_MAX,
-			true}};
+		int n;
+		bool ok;
+	} lists[] = {{"denied", "{'kind':'sms'}", 5000, true},
+		{"allowed", "{'kind':'sms'}", 5000, true},
+		{"preferred", "'sms'", 5000, true},
+		{"quiet_hours", "{'from':'21:00','to':'08:00'}", QUIET_RULES_MAX, true},
+		{"quiet_hours", "{'from':'21:00','to':'08:00'}", QUIET_RULES_MAX + 1,
+			false}};
 	struct gate_contact c;
 
-	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
-		for (int more = 0; more < 2; more++) {
-			char *text = many(
-				lists[i].list, lists[i].entry, lists[i].most + more);
-			bool ok = read_wishes(&c, text);
-			CHECK_INT(ok, !(more && lists[i].stops));
-			CHECK_INT(c.do_not_contact, more && lists[i].stops);
-			xfree(&text);
-		}
+	for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+		char *text = many(lists[i].list, lists[i].entry, lists[i].n);
+		CHECK_INT(read_wishes(&c, text), lists[i].ok);
+		CHECK_INT(c.do_not_contact, !lists[i].ok);
+		xfree(&text);
+	}
+}
+
+/* ---- A whole contact ---- */
+
+static const char somebody[] =
+	"{'contact':'x','name':'Lin','timezone':'Asia/Taipei',"
+	"'wishes':{'preferred':['sms'],'denied':[{'kind':'phone','purpose':'survey'}],"
+	" 'allowed':[{'kind':'sms','purpose':'marketing'},"
+	" {'kind':'email','purpose':'marketing',"
+	"  'identity':{'kind':'email','value':'lin@example.com'}}],"
+	" 'quiet_hours':[{'days':'mon-fri','from':'21:00','to':'08:00'}],"
+	" 'do_not_contact':false},"
+	"'addresses':["
+	"{'kind':'phone','value':'+886912345678','trust':'network','suppressed':[],"
+	" 'denied':[{'kind':'phone','purpose':'survey'}],"
+	" 'allowed':[{'kind':'sms','purpose':'marketing'}],"
+	" 'wrote':{'sms':'2026-11-29T02:00:00Z','chat':'2026-11-30T02:00:00Z'}},"
+	"{'kind':'phone','value':'+12125550100','trust':'claimed','suppressed':['do_not_call'],"
+	" 'denied':[{'kind':'phone','purpose':'survey'},{'kind':'sms','purpose':'service'}],"
+	" 'allowed':[],'wrote':{},'shared':true,'denied_by_others':['marketing','survey']},"
+	"{'kind':'email','value':'lin@example.com','trust':'nonsense'},"
+	"{'kind':'email'}]}";
+
+static void
+a_contact_is_read(void)
+{
+	struct err err;
+	struct zones *zones = zones_load(ZONES_DIR, &err);
+	json_t *v = json_of(somebody);
+	struct gate_contact c;
+	int sms = gate_kind_find(&rules, "sms"),
+	    email = gate_kind_find(&rules, "email");
+
+	CHECK(zones && gate_contact_read(&rules, zones, v, &c));
+	CHECK(c.zone == zones_find(zones, "Asia/Taipei"));
+	CHECK_STR(c.country, ""); /* numbers of two */
+	CHECK_INT(c.n_addresses, 3);
+	const struct gate_address *a = &c.addresses[0], *b = &c.addresses[1];
+	CHECK_INT(a->trust, GATE_NETWORK);
+	CHECK(a->zones && a->zones == zones_country(zones, "TW"));
+	CHECK_INT(a->wrote_us, INT64_C(1796004000000000));
+	CHECK(!a->suppressed && !a->shared);
+	CHECK(!(a->uncovered[GATE_MARKETING] >> sms & 1));
+	CHECK(b->zones == zones_country(zones, "US") && b->trust == GATE_CLAIMED);
+	CHECK(b->suppressed == GATE_ALL && b->shared && b->wrote_us == 0);
+	CHECK_INT(b->denied_by_others, 1u << GATE_MARKETING | 1u << GATE_SURVEY);
+	CHECK(b->uncovered[GATE_MARKETING] >> sms & 1);
+	CHECK_INT(b->denied[GATE_SERVICE], 1u << sms);
+	CHECK_INT(c.addresses[2].trust, GATE_CLAIMED);
+	CHECK_INT(c.addresses[2].allowed[GATE_MARKETING], 1u << email);
+	CHECK_INT(c.addresses[2].uncovered[GATE_MARKETING], 0);
+	CHECK_INT(c.allowed[GATE_MARKETING], 1u << sms);
+	json_array_remove(json_object_get(v, "addresses"), 1);
+	json_object_set_new(v, "timezone", json_string("../../etc/passwd"));
+	CHECK(gate_contact_read(&rules, zones, v, &c));
+	CHECK_STR(c.country, "TW");
+	CHECK(c.zone == NULL);
+	json_object_del(v, "wishes");
+	CHECK(!gate_contact_read(&rules, zones, v, &c) && c.do_not_contact);
+	json_decref(v);
+	zones_free(&zones);
 }
 
 static void
@@ -258,7 +338,8 @@ main(void)
 	gate_rules_init(&rules);
 	TEST(preferences_are_read);
 	TEST(odd_preferences);
-	TEST(too_many);
+	TEST(long_lists);
+	TEST(a_contact_is_read);
 	TEST(decisions_are_written);
 	TEST(words);
 	return test_done();

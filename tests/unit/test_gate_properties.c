@@ -91,7 +91,7 @@ static void
 some_address(struct gate_address *a, const struct gate_rules *r, int64_t now)
 {
 	static const char *const kinds[] = {
-		"phone", "phone", "email", "email", "visitor", "external", "fax"};
+		"phone", "phone", "email", "email", "visitor", "external", "letter"};
 	static const char *const countries[] = {"TW", "US", "DE", "CN", "RU"};
 
 	a->kind = kinds[below(ARRAY_LEN(kinds))];
@@ -106,16 +106,16 @@ some_address(struct gate_address *a, const struct gate_rules *r, int64_t now)
 		a->zones = zones_country(zones, countries[below(ARRAY_LEN(countries))]);
 }
 
+/* A yes or a no to some kinds for some purposes. */
 static void
-some_wish(struct gate_wish *w, const struct gate_rules *r, const struct gate_contact *c,
-	int64_t now)
+some_wish(uint32_t masks[GATE_PURPOSES])
 {
-	*w = (struct gate_wish){
-		one_in(4) ? GATE_ANY : (int8_t)below((unsigned)r->n_kinds),
-		one_in(3) ? GATE_ANY : (int8_t)below(4),
-		one_in(2) && c->n_addresses ? (int8_t)below((unsigned)c->n_addresses)
-					    : GATE_ANY,
-		one_in(2), one_in(2) ? now - (int64_t)below(40) * DAY_US : 0};
+	uint32_t kinds = one_in(4) ? GATE_ALL : 1u << below(7);
+
+	for (int p = 0, only = one_in(3) ? GATE_ANY : (int)below(4); p < GATE_PURPOSES;
+		p++)
+		if (only == GATE_ANY || only == p)
+			masks[p] |= kinds;
 }
 
 static void
@@ -134,9 +134,15 @@ some_contact(struct gate_contact *c, const struct gate_rules *r, int64_t now)
 	c->n_addresses = one_in(200) ? GATE_ADDRESSES_MAX : below(5);
 	for (size_t i = 0; i < c->n_addresses; i++)
 		some_address(&c->addresses[i], r, now);
-	c->n_wishes = one_in(200) ? GATE_WISHES_MAX : below(6);
-	for (size_t i = 0; i < c->n_wishes; i++)
-		some_wish(&c->wishes[i], r, c, now);
+	for (unsigned n = below(6); n > 0; n--)
+		some_wish(one_in(2) ? c->allowed : c->denied);
+	for (unsigned n = c->n_addresses ? below(4) : 0; n > 0; n--) {
+		struct gate_address *a = &c->addresses[below((unsigned)c->n_addresses)];
+		some_wish(one_in(2)   ? a->allowed
+			  : one_in(2) ? a->denied
+				      : a->uncovered);
+	}
+	c->denied_us = one_in(2) ? now - (int64_t)below(40) * DAY_US : 0;
 	some_quiet(c->quiet, &c->n_quiet);
 	c->n_sent = one_in(200) ? GATE_SENT_MAX : below(8);
 	for (size_t i = 0; i < c->n_sent; i++)
@@ -298,8 +304,7 @@ do_not_contact_dominates(void)
 	}
 }
 
-/* One more no anywhere, and what was not allowed is not allowed. Under a kind that is
- * named, for auto may then take another way. */
+/* One more no anywhere, and what was not allowed is not allowed. */
 static void
 a_no_never_allows(void)
 {
@@ -308,16 +313,19 @@ a_no_never_allows(void)
 
 	EACH_SCENE(s, d)
 	{
-		if (s.contact.n_wishes == GATE_WISHES_MAX)
-			continue;
-		struct gate_wish *w = &s.contact.wishes[s.contact.n_wishes++];
-		some_wish(w, &s.rules, &s.contact, s.question.now_us);
-		w->allow = false;
+		struct gate_contact *c = &s.contact;
+		bool of_address = c->n_addresses && one_in(2);
+		some_wish(of_address
+				  ? c->addresses[below((unsigned)c->n_addresses)].denied
+				  : c->denied);
+		if (one_in(2))
+			c->denied_us = one_in(2) ? 0 : s.question.now_us;
 		decide(&s, &more);
 		REQUIRE(d.verdict == GATE_GO || more.verdict != GATE_GO);
 		REQUIRE(d.verdict != GATE_NO || more.verdict == GATE_NO);
-		/* For all purposes and ways, it is the end of it, but for an answer. */
-		*w = (struct gate_wish){GATE_ANY, GATE_ANY, GATE_ANY, false, 0};
+		/* To everything, not known when: it is the end of it. */
+		memset(c->denied, 0xff, sizeof(c->denied));
+		c->denied_us = 0;
 		decide(&s, &more);
 		REQUIRE(more.verdict == GATE_NO);
 	}
@@ -334,11 +342,10 @@ less_is_never_more(void)
 		bool went = d.verdict == GATE_GO;
 		/* Without any yes. */
 		struct scene t = s;
-		t.contact.n_wishes = 0;
-		for (size_t i = 0; i < s.contact.n_wishes; i++)
-			if (!s.contact.wishes[i].allow)
-				t.contact.wishes[t.contact.n_wishes++] =
-					s.contact.wishes[i];
+		memset(t.contact.allowed, 0, sizeof(t.contact.allowed));
+		for (size_t i = 0; i < t.contact.n_addresses; i++)
+			memset(t.contact.addresses[i].allowed, 0,
+				sizeof(t.contact.addresses[i].allowed));
 		decide(&t, &more);
 		REQUIRE(went || more.verdict != GATE_GO);
 		/* With more that was sent, all of it now. */
