@@ -103,6 +103,28 @@ walk(struct zones *zones, const char *dir, const char *prefix, int depth)
 	closedir(d);
 }
 
+bool
+zones_has(const char *dir, const char *name)
+{
+	struct buf data = BUF_INIT;
+	char path[4200], parts[ZONE_NAME_MAX + 1], *save;
+	struct err ignored;
+	struct zone *z = NULL;
+
+	if (str_copy(parts, sizeof(parts), name) >= sizeof(parts) || *name == '/' ||
+		snprintf(path, sizeof(path), "%s/%s", dir, name) >= (int)sizeof(path))
+		return false;
+	for (char *p = strtok_r(parts, "/", &save); p; p = strtok_r(NULL, "/", &save))
+		if (!is_plain_name(p))
+			return false;
+	if (read_whole(path, ZONE_FILE_MAX, &data) == 0)
+		z = zone_parse(name, data.data, data.len, &ignored);
+	buf_fini(&data);
+	bool has = z != NULL;
+	zone_free(&z);
+	return has;
+}
+
 /* ---- Countries ---- */
 
 static void

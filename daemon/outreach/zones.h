@@ -24,6 +24,8 @@ struct zones;
  * left out. Returns, caller frees. */
 struct zones *zones_load(const char *dir, struct err *);
 void zones_free(struct zones **);
+/* dir has a zone of that name: for a look before all are read. */
+bool zones_has(const char *dir, const char *name);
 /* Any name of the tz database, old ones too ("Asia/Taipei", "ROC"); NULL: unknown. */
 const struct zone *zones_find(const struct zones *, const char *name);
 /* country: ISO 3166 in capitals. NULL: no such country, or nobody lives there. */
