@@ -18,8 +18,10 @@
 #define TYPE_MAX       256
 #define YEAR_S	       INT64_C(31556952) /* of the calendar's average year */
 /* Nothing that is asked about lies further away, in seconds. */
-#define TIME_MAX  (INT64_MAX / 1000000)
-#define RULE_CUTS 6 /* beginnings and ends of three years */
+#define TIME_MAX INT64_C(10000000000000)
+/* Nor does any zone change then: so that what is added to it is still a time. */
+#define CHANGE_MAX (TIME_MAX - 100 * YEAR_S)
+#define RULE_CUTS  6 /* beginnings and ends of three years */
 
 struct zone {
 	char name[ZONE_NAME_MAX + 1];
@@ -109,6 +111,8 @@ read_types(const unsigned char *p, uint32_t n, int32_t *offsets, struct err *err
 static int
 add_transition(struct zone *z, int64_t at, int32_t offset, struct err *err)
 {
+	if (at > CHANGE_MAX)
+		return err_set(err, "damaged: a transition in 300,000 years");
 	if (z->n && at <= z->at[z->n - 1])
 		return err_set(err, "damaged: transitions out of order");
 	if (offset == (z->n ? z->offset[z->n - 1] : z->before))
