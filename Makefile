@@ -142,7 +142,7 @@ bench-quick: all $(BENCH) $(TRACES)
 
 # Every header compiles alone; no room includes a higher one; format is the formatter's;
 # gcc and clang find nothing to say.
-LAYERS := base io people timeline desk calls api ctl
+LAYERS := base io people timeline desk calls outreach api ctl
 lint: deps-check
 	@tests/lib/lint '$(LAYERS)'
 
@@ -155,7 +155,7 @@ demo: deps-check
 DEB_BUILD := gcc g++ pkg-config libevent-dev libhiredis-dev libpq-dev libjansson-dev \
 	libsodium-dev libssl-dev libcurl4-openssl-dev libsystemd-dev libinih-dev \
 	libphonenumber-dev python3 xz-utils dpkg-dev
-DEB_RUN := postgresql-15 redis-server redis-tools procps
+DEB_RUN := postgresql-15 redis-server redis-tools procps tzdata
 DEB_TEST := python3-pytest python3-pytest-xdist python3-psycopg2 python3-redis python3-websockets \
 	python3-aiohttp python3-jsonschema sip-tester curl openssl clang clang-format libclang-rt-14-dev \
 	ca-certificates mandoc
@@ -177,6 +177,11 @@ install: all
 	install -d $(DESTDIR)$(sysconfdir)/interactd
 	test -e $(DESTDIR)$(sysconfdir)/interactd/interactd.conf || install -m 0640 \
 		conf/interactd.conf $(DESTDIR)$(sysconfdir)/interactd/interactd.conf
+	install -d $(DESTDIR)$(sysconfdir)/interactd/holidays
+	for region in $(notdir $(wildcard conf/holidays/*)); do \
+		test -e $(DESTDIR)$(sysconfdir)/interactd/holidays/$$region || install -m 0644 \
+		conf/holidays/$$region $(DESTDIR)$(sysconfdir)/interactd/holidays/$$region || \
+		exit 1; done
 	install -D -m 0644 conf/interactd.conf.5 $(DESTDIR)$(mandir)/man5/interactd.conf.5
 	install -D -m 0644 conf/interactd-driver.7 $(DESTDIR)$(mandir)/man7/interactd-driver.7
 	install -D -m 0644 conf/interactd.8 $(DESTDIR)$(mandir)/man8/interactd.8

@@ -11,6 +11,7 @@
 #include <clock.h>
 #include <log.h>
 #include <mem.h>
+#include <outreach/regimes.h>
 #include <str.h>
 
 #include <errno.h>
@@ -252,7 +253,9 @@ open_rooms(struct app *app, struct err *err)
 		.state = on_channel_state,
 		.arg = app,
 	};
-	if (open_http(app, err) < 0)
+	app->regimes = regimes_new(err);
+	if (!app->regimes || regimes_set(app->regimes, app->conf, err) < 0 ||
+		open_http(app, err) < 0)
 		return -1;
 	app->store.loop = app->loop;
 	app->store.reads =
@@ -349,6 +352,7 @@ close_rooms(struct app *app)
 	pg_close(&app->store.writes);
 	start_free(app);
 	dialler_free(&app->dialler);
+	regimes_free(&app->regimes);
 }
 
 /* ---- Signals, watchdog ------------------------------------------------------------
@@ -399,6 +403,9 @@ on_reload_signal(int signo, void *arg)
 	pops_set_timeout(app->pops, (unsigned)s->pop_timeout_ms);
 	reload_http(app, next);
 	app_lookups_set(app, next);
+	if (regimes_set(app->regimes, next, &err) < 0)
+		log_errorx(
+			NULL, "the rules of outreach stay as they were: %s", err.text);
 	if (!app->store.held)
 		agents_load(app->agents, NULL, NULL);
 	if (conf_restart_needed(app->conf, next, restart, sizeof(restart)))

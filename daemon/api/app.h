@@ -20,6 +20,7 @@
 
 struct imports;
 struct key_cache;
+struct regimes;
 struct metrics;
 struct health;
 struct start;
@@ -52,6 +53,7 @@ struct app {
 	struct agent_tokens *tokens;
 	struct key_cache *keys; /* api/caller.h */
 	struct lookups *lookups;
+	struct regimes *regimes; /* outreach/regimes.h */
 	struct imports *imports; /* api/import.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */

@@ -7,6 +7,7 @@
 
 #include <base/settings.h>
 #include <calls/history.h>
+#include <outreach/regimes.h>
 #include <people/lookup.h>
 #include <people/phone.h>
 #include <str.h>
@@ -116,7 +117,8 @@ struct conf *
 app_load_conf(const char *path, struct err *err)
 {
 	struct conf *conf = settings_load(path, err);
-	if (conf && (check_servers(conf, err) < 0 || check_regions(conf, err) < 0))
+	if (conf && (check_servers(conf, err) < 0 || check_regions(conf, err) < 0 ||
+			    regimes_check(conf, err) < 0))
 		conf_free(&conf);
 	return conf;
 }

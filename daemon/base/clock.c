@@ -1,10 +1,10 @@
 /* clock.c - the two clocks and RFC 3339.
  *
- * Dates are computed here, without time_t and time zones: the proleptic Gregorian
- * calendar in 400-year eras that begin on 1 March, so that the leap day comes last. The
- * fake clock of the tests is atomic because worker threads read the time too. */
+ * Dates are computed by calendar.h, without time_t and time zones. The fake clock of the
+ * tests is atomic because worker threads read the time too. */
 #include <clock.h>
 
+#include <base/calendar.h>
 #include <str.h>
 
 #include <stdatomic.h>
@@ -14,8 +14,6 @@
 
 #define US_PER_S   INT64_C(1000000)
 #define US_PER_DAY (86400 * US_PER_S)
-#define ERA_DAYS   146097 /* days in 400 years */
-#define ERA_SHIFT  719468 /* days from 0000-03-01 to 1970-01-01 */
 
 static _Atomic int64_t fake_wall_us, fake_mono_us;
 
@@ -51,38 +49,6 @@ clock_fake(int64_t wall_us, int64_t mono_us)
 	atomic_store(&fake_mono_us, mono_us);
 }
 
-static int64_t
-floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
-/* Days since 1970-01-01 of a date. */
-static int64_t
-days_from_date(int64_t year, int month, int day)
-{
-	year -= month <= 2;
-	int64_t era = floor_div(year, 400), yoe = year - era * 400;
-	int64_t doy = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-	int64_t doe = yoe * 365 + yoe / 4 - yoe / 100 + doy;
-
-	return era * ERA_DAYS + doe - ERA_SHIFT;
-}
-
-static void
-date_from_days(int64_t days, int *year_r, int *month_r, int *day_r)
-{
-	int64_t shifted = days + ERA_SHIFT, era = floor_div(shifted, ERA_DAYS);
-	int64_t doe = shifted - era * ERA_DAYS;
-	int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	int64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-	int64_t mp = (5 * doy + 2) / 153;
-
-	*day_r = (int)(doy - (153 * mp + 2) / 5 + 1);
-	*month_r = (int)(mp < 10 ? mp + 3 : mp - 9);
-	*year_r = (int)(yoe + era * 400 + (*month_r <= 2));
-}
-
 /* The last n digits of v. Returns what follows. */
 static char *
 put_digits(char *at, unsigned v, int n, char after)
@@ -97,14 +63,14 @@ char *
 clock_format(char dst[CLOCK_RFC3339_LEN], int64_t wall_us)
 {
 	int year, month, day;
-	int64_t first = days_from_date(0, 1, 1) * US_PER_DAY;
-	int64_t last = days_from_date(10000, 1, 1) * US_PER_DAY - 1;
+	int64_t first = calendar_days(0, 1, 1) * US_PER_DAY;
+	int64_t last = calendar_days(10000, 1, 1) * US_PER_DAY - 1;
 
 	/* RFC 3339 has four digits for the year, no more and no sign. */
 	wall_us = wall_us < first ? first : wall_us > last ? last : wall_us;
-	int64_t days = floor_div(wall_us, US_PER_DAY);
+	int64_t days = calendar_floor_div(wall_us, US_PER_DAY);
 	unsigned ms = (unsigned)((wall_us - days * US_PER_DAY) / 1000);
-	date_from_days(days, &year, &month, &day);
+	calendar_date(days, &year, &month, &day);
 	char *at = put_digits(dst, (unsigned)year, 4, '-');
 	at = put_digits(at, (unsigned)month, 2, '-');
 	at = put_digits(at, (unsigned)day, 2, 'T');
@@ -177,15 +143,6 @@ scan_offset_us(struct scan *in)
 	return sign == '-' ? -us : us;
 }
 
-static int
-month_days(int year, int month)
-{
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-
-	return days[month - 1] + (month == 2 && leap);
-}
-
 bool
 clock_parse(const char *s, int64_t *wall_us_r)
 {
@@ -194,7 +151,7 @@ clock_parse(const char *s, int64_t *wall_us_r)
 	scan_one_of(&in, "-");
 	int month = scan_digits(&in, 2, 1, 12);
 	scan_one_of(&in, "-");
-	int day = scan_digits(&in, 2, 1, in.bad ? 0 : month_days(year, month));
+	int day = scan_digits(&in, 2, 1, in.bad ? 0 : calendar_month_days(year, month));
 	scan_one_of(&in, "Tt ");
 	int hour = scan_digits(&in, 2, 0, 23);
 	scan_one_of(&in, ":");
@@ -208,6 +165,6 @@ clock_parse(const char *s, int64_t *wall_us_r)
 	if (in.bad || *in.s)
 		return false;
 	us += ((hour * 60 + minute) * 60 + second) * US_PER_S;
-	*wall_us_r = days_from_date(year, month, day) * US_PER_DAY + us - offset;
+	*wall_us_r = calendar_days(year, month, day) * US_PER_DAY + us - offset;
 	return true;
 }

@@ -148,6 +148,13 @@ static const struct conf_key webhooks_keys[] = {
 	CONF_END,
 };
 
+static const struct conf_key outreach_keys[] = {
+	{"holidays_dir", CONF_STRING, ROW(outreach_settings, holidays_dir),
+		"/etc/interactd/holidays", 1, 4000, CONF_RELOAD, NULL,
+		"Directory of the files of public holidays, one per region."},
+	CONF_END,
+};
+
 static const struct conf_key tenant_keys[] = {
 	{"region", CONF_STRING, ROW(tenant_settings, region), NULL, 2, 2, 0, NULL,
 		"Country (ISO 3166: CN, TW, US, …) of phone numbers without one."},
@@ -185,6 +192,31 @@ static const struct conf_key tenant_keys[] = {
 	{"lookup_pause_s", CONF_DURATION, ROW(tenant_settings, lookup_pause_ms), "30",
 		1000, 3600000, CONF_RELOAD, NULL,
 		"That while; then one call tries again."},
+	{"consent_for", CONF_LIST, ROW(tenant_settings, consent_for), "marketing", 0, 4,
+		CONF_RELOAD, NULL,
+		"Purposes (transactional, service, survey, marketing) for which a "
+		"contact must have said yes; nothing: an opt-out regime."},
+	{"quiet_hours", CONF_LIST, ROW(tenant_settings, quiet_hours), NULL, 0, 64,
+		CONF_RELOAD, NULL,
+		"When contacts are left in peace, in their own time zone, beside the "
+		"hours that they have set themselves: days and hours (daily "
+		"21:00-08:00)."},
+	{"quiet_for", CONF_LIST, ROW(tenant_settings, quiet_for), "marketing, survey",
+		0, 4, CONF_RELOAD, NULL,
+		"Purposes that these quiet hours, and holidays, are kept for."},
+	{"holidays", CONF_LIST, ROW(tenant_settings, holidays), NULL, 0, 8, CONF_RELOAD,
+		NULL,
+		"Regions whose public holidays are quiet days for contacts there: CN, "
+		"TW, DE, US, or files of your own in holidays_dir."},
+	{"frequency_caps", CONF_LIST, ROW(tenant_settings, frequency_caps), NULL, 0, 64,
+		CONF_RELOAD, NULL,
+		"How many messages a contact gets at most, over all channels and "
+		"campaigns: purposes or kinds, and a number in a time (marketing "
+		"2/7d)."},
+	{"answer_s", CONF_DURATION, ROW(tenant_settings, answer_ms), "30d", 0,
+		3650 * DAY_MS, CONF_RELOAD, NULL,
+		"For how long somebody who wrote may be answered at that address; 0: "
+		"for ever."},
 	CONF_END,
 };
 
@@ -232,6 +264,8 @@ const struct conf_section_def settings_sections[] = {
 	{"redis", false, sizeof(struct redis_settings), redis_keys, NULL, NULL},
 	{"http", false, sizeof(struct http_settings), http_keys, NULL, NULL},
 	{"webhooks", false, sizeof(struct webhooks_settings), webhooks_keys, NULL,
+		NULL},
+	{"outreach", false, sizeof(struct outreach_settings), outreach_keys, NULL,
 		NULL},
 	{"tenant", true, sizeof(struct tenant_settings), tenant_keys, NULL, NULL},
 	{"channel", true, sizeof(struct channel_settings), channel_keys, "driver",

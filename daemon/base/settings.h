@@ -33,12 +33,17 @@ struct webhooks_settings {
 	int64_t retry_first_ms, retry_max_ms, give_up_ms, failing_after_ms;
 	int64_t rotation_ms, retention_ms, dead_retention_ms;
 };
+struct outreach_settings {
+	char *holidays_dir;
+};
 struct tenant_settings {
 	char *region, *timezone;
 	struct conf_list languages;
 	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;
 	int64_t lookup_timeout_ms, lookup_cache_ms, lookup_unknown_ms;
 	int64_t lookup_failures, lookup_pause_ms;
+	struct conf_list consent_for, quiet_hours, quiet_for, holidays, frequency_caps;
+	int64_t answer_ms;
 };
 struct channel_settings {
 	char *driver, *tenant;

@@ -75,6 +75,21 @@ look_up(const std::string &raw, const std::string &region)
 	return entry.e164;
 }
 
+std::string
+country_of(const std::string &e164)
+{
+	const PhoneNumberUtil *util = PhoneNumberUtil::GetInstance();
+	PhoneNumber number;
+	std::string country;
+
+	if (util->Parse(e164, "ZZ", &number) != PhoneNumberUtil::NO_PARSING_ERROR)
+		return "";
+	util->GetRegionCodeForNumber(number, &country);
+	if (country.size() != 2 || country == "ZZ")
+		util->GetRegionCodeForCountryCode(number.country_code(), &country);
+	return country.size() == 2 && country != "ZZ" ? country : "";
+}
+
 /* ---- Calling ---- */
 
 /* A '+' only in front of the country; what people read (blanks, dashes) is left out. */
@@ -171,6 +186,21 @@ phone_to_e164(const char *raw, const char *region, char dst[PHONE_E164_MAX])
 		return false;
 	}
 	return dst[0] != '\0';
+}
+
+bool
+phone_country(const char *e164, char country_r[3])
+{
+	country_r[0] = '\0';
+	if (*e164 != '+' || strlen(e164) > kLongest)
+		return false;
+	try {
+		const std::string country = country_of(e164);
+		memcpy(country_r, country.c_str(), country.size() + 1);
+	} catch (...) {
+		return false;
+	}
+	return country_r[0] != '\0';
 }
 
 bool

@@ -19,6 +19,11 @@ bool phone_to_e164(const char *raw, const char *region, char dst[PHONE_E164_MAX]
 /* The region is one whose numbering plan is known. */
 bool phone_region_is_known(const char *region);
 
+/* The country of a number in E.164 (ISO 3166): that of its plan; where several share one
+ * (+1 800 …) and the number is of no one of them, the largest. False: none (+800 …, +882
+ * …), or no number. Not remembered. */
+bool phone_country(const char *e164, char country_r[3]);
+
 /* A number that somebody wants to call, and what may be held against it. */
 struct phone_target {
 	bool possible; /* can be a number: valid, or at least of a length that there is */

@@ -1,5 +1,6 @@
 /* Addresses as people type them and trunks send them, for four countries. */
 #include <people/address.h>
+#include <people/phone.h>
 
 #include <mem.h>
 #include <str.h>
@@ -170,6 +171,26 @@ test_trust_words(void)
 	CHECK_STR(trust_text(TRUST_NETWORK), "network");
 }
 
+static void
+test_countries(void)
+{
+	static const struct {
+		const char *number, *country;
+	} cases[] = {{"+886912345678", "TW"}, {"+8613800138000", "CN"},
+		{"+12125550100", "US"}, {"+14165550100", "CA"}, {"+18005550100", "US"},
+		{"+441481700000", "GG"}, {"+442070000000", "GB"},
+		{"+77010000000", "KZ"}, {"+79161234567", "RU"}, {"+80012345678", ""},
+		{"+88299123456", ""}, {"+9991234567", ""}, {"912345678", ""}, {"", ""},
+		{"+", ""}};
+	char country[3];
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		bool known = phone_country(cases[i].number, country);
+		CHECK_INT(known, *cases[i].country != '\0');
+		CHECK_STR(country, cases[i].country);
+	}
+}
+
 int
 main(void)
 {
@@ -178,5 +199,6 @@ main(void)
 	TEST(test_nobodys_numbers);
 	TEST(test_parse_splits_at_the_first_colon);
 	TEST(test_trust_words);
+	TEST(test_countries);
 	return test_done();
 }
