@@ -22,7 +22,8 @@ FROM contact_root($1::int, $2::uuid) r(root) WHERE r.root IS NOT NULL
 
 -- name: contact_find
 SELECT h.root, contact_json($1::int, h.root, h.root)
-FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
+FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(identity_trust(i.kind, i.trust,
+			i.source, i.last_seen, now(), identity_age($1::int))) AS trust,
 		min(i.first_seen) AS first_seen
 	FROM identity i JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
@@ -30,11 +31,19 @@ FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
 ORDER BY h.trust DESC, h.first_seen, h.root LIMIT 100
 
 -- name: contact_search
+-- By the names of the merged too; what is found is always the survivor.
 SELECT f.id, contact_json($1::int, f.id, f.id)
-FROM (SELECT id FROM contact
+FROM ((SELECT id FROM contact
 	WHERE tenant_id = $1::int AND name IS NOT NULL AND merged_into IS NULL
 		AND search @@ name_query($1::int, $2::text)
 		AND ($3::uuid IS NULL OR id < $3::uuid)
+	ORDER BY id DESC LIMIT $4::int)
+	UNION
+	(SELECT merged_into FROM contact
+	WHERE tenant_id = $1::int AND name IS NOT NULL AND merged_into IS NOT NULL
+		AND search @@ name_query($1::int, $2::text)
+		AND ($3::uuid IS NULL OR merged_into < $3::uuid)
+	GROUP BY merged_into ORDER BY merged_into DESC LIMIT $4::int)
 	ORDER BY id DESC LIMIT $4::int) f
 ORDER BY f.id DESC
 
