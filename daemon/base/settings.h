@@ -39,6 +39,7 @@ struct tenant_settings {
 	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;
 	int64_t lookup_timeout_ms, lookup_cache_ms, lookup_unknown_ms;
 	int64_t lookup_failures, lookup_pause_ms;
+	int64_t identity_age_days;
 };
 struct channel_settings {
 	char *driver, *tenant;
