@@ -394,3 +394,49 @@ def test_numbers_are_for_ever_where_that_is_configured(make_daemon, asterisk, su
     database("update identity set last_seen = now() - interval '9000 days'")
     two = Steps(asterisk, "22/direct-answered").whole("1001", subscriber)
     assert two["contact"]["id"] == one["contact"]["id"]
+
+
+# ---- strangers at once
+
+
+def test_sixteen_clients_that_hear_the_same_strangers_make_one_contact_each(database):
+    import random
+    import threading
+    import time
+    import uuid
+    from pathlib import Path
+
+    import psycopg2
+    script = Path(__file__).resolve().parents[1] / "data/ingest.sql"
+    database(script.read_text())
+    numbers = [f"+8869130000{n:02d}" for n in range(20)]
+    start, failed = threading.Barrier(16), []
+
+    def client(seed):
+        try:
+            connection = psycopg2.connect(database.conninfo)
+            connection.autocommit = True
+            order = random.Random(seed).sample(numbers, len(numbers))
+            start.wait(30)
+            with connection.cursor() as cursor:
+                for number in order:
+                    ms = int(time.time() * 1000)
+                    ids = [uuid.UUID(int=ms << 80 | 7 << 76 | random.getrandbits(12) << 64
+                                     | 2 << 62 | random.getrandbits(62)) for _ in range(2)]
+                    cursor.execute("select test_ingest(1, %s, 'phone', %s, 2, %s, %s)",
+                                   (str(ids[0]), number, ms * 1000, str(ids[1])))
+            connection.close()
+        except Exception as e:  # told by the test below
+            failed.append(e)
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(16)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(60 * SLOW)
+    assert not failed
+    assert database.one("select count(*) from interaction") == 16 * 20
+    assert database.one("select count(*) from timeline") == 16 * 20
+    assert database("select count(*), count(distinct contact_id), count(distinct value) "
+                    "from identity") == [(20, 20, 20)]
+    assert database.one("select count(*) from contact") == 20
