@@ -776,8 +776,12 @@ begin
 			a_trust, a_channel, a_at, contacts, fresh);
 		perform contact_suggest(tenant, contact)
 		from (select distinct tenant, contact
-			from unnest(a_tenant, contacts, fresh) u(tenant, contact, made)
-			where made) n;
+			from unnest(a_tenant, a_remote_kind, a_remote_value, contacts, fresh)
+				u(tenant, kind, value, contact, made)
+			where made and exists (select from identity i
+				where i.tenant_id = u.tenant and i.kind = u.kind
+					and i.value = u.value
+					and i.contact_id <> u.contact offset 0)) n;
 	end if;
 	roots := interactions_save_lock(a_tenant, contacts);
 end $$;

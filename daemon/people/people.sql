@@ -23,7 +23,7 @@ FROM contact_root($1::int, $2::uuid) r(root) WHERE r.root IS NOT NULL
 -- name: contact_find
 SELECT h.root, contact_json($1::int, h.root, h.root)
 FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(identity_trust(i.kind, i.trust,
-			i.source, i.last_seen, now(), identity_age($1::int))) AS trust,
+			i.source, i.last_seen, now(), (SELECT identity_age($1::int)))) AS trust,
 		min(i.first_seen) AS first_seen
 	FROM identity i JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text

@@ -76,7 +76,8 @@ WITH one AS MATERIALIZED (
 		c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
 			WHERE m.tenant_id = $1::int AND m.merged_into = c.id)
 		AND NOT (i.last_seen < now() - interval '1 day' AND identity_is_old(i.kind,
-			i.trust, i.last_seen, now(), identity_age($1::int))) AS simple
+			i.trust, i.last_seen, now(), (SELECT make_interval(days =>
+			nullif(identity_age_days, 0)) FROM tenant WHERE id = $1::int))) AS simple
 	FROM identity i JOIN contact c ON c.tenant_id = $1::int AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
 	LIMIT 2)
@@ -86,7 +87,9 @@ WITH one AS MATERIALIZED (
 	FROM one)
 UNION ALL
 (SELECT 'i', NULL, identity_trust(i.kind, i.trust, i.source, i.last_seen, now(),
-		identity_age($1::int)) AS n, i.kind, i.value, NULL, NULL, NULL, NULL
+		(SELECT make_interval(days => nullif(identity_age_days, 0))
+			FROM tenant WHERE id = $1::int)) AS n,
+		i.kind, i.value, NULL, NULL, NULL, NULL
 	FROM one JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = one.id
 	WHERE one.simple
 	ORDER BY n DESC, i.kind, i.value LIMIT 50)
@@ -107,9 +110,9 @@ UNION ALL
 --      $5 is the event's trust: to a mere claim he is the holder
 WITH known AS MATERIALIZED (
 	SELECT coalesce(c.merged_into, c.id) AS root, max(identity_trust(i.kind, i.trust,
-			i.source, i.last_seen, now(), identity_age($1::int))) AS trust,
+			i.source, i.last_seen, now(), (SELECT identity_age($1::int)))) AS trust,
 		min(i.first_seen) AS first_seen, $5::int > 0 AND bool_and(identity_is_old(i.kind,
-			i.trust, i.last_seen, now(), identity_age($1::int))
+			i.trust, i.last_seen, now(), (SELECT identity_age($1::int)))
 			AND NOT identity_is_recorded(i.source)) AS old
 	FROM identity i
 	JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
@@ -142,7 +145,7 @@ UNION ALL
 	ORDER BY k.first_seen DESC, c.id LIMIT 5)
 UNION ALL
 (SELECT 'i', NULL, max(identity_trust(i.kind, i.trust, i.source, i.last_seen, now(),
-		identity_age($1::int))) AS n, i.kind, i.value, NULL, NULL, NULL, NULL
+		(SELECT identity_age($1::int)))) AS n, i.kind, i.value, NULL, NULL, NULL, NULL
 	FROM member m JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
 	GROUP BY i.kind, i.value ORDER BY n DESC, i.kind, i.value LIMIT 50)
 UNION ALL

@@ -3,7 +3,7 @@
  *
  * The model is what decisions.md says, in plain arrays: who holds which address with what
  * trust, into whom each was merged, whose each entry is. Every sequence is a transaction
- * that is rolled back. SEQUENCES=10000 runs so many (300); SEED=n repeats others. Erasing
+ * that is rolled back. SEQUENCES=10000 runs so many (200); SEED=n repeats others. Erasing
  * has its place in `do_something`. */
 #include <people/merge.h>
 
@@ -597,8 +597,8 @@ check_readers(void)
 				   : h.total == 1 ? h.root
 						  : NOBODY);
 	}
-	for (int p = 0; p < m.n_people; p++)
-		check_timeline_of(p);
+	for (int i = 0; i < 4 && m.n_people; i++)
+		check_timeline_of((int)roll((unsigned)m.n_people));
 }
 
 /* A statement of the daemon, prepared here too, to be asked inside the transaction. */
@@ -661,7 +661,7 @@ file_text(const char *path)
 static void
 test_random_sequences_are_as_the_model_says(void)
 {
-	unsigned n = number_of("SEQUENCES", 300), seed = number_of("SEED", 1);
+	unsigned n = number_of("SEQUENCES", 200), seed = number_of("SEED", 1);
 	char *ingest = file_text("tests/data/ingest.sql");
 
 	store_env_exec(&env, ingest);
