@@ -53,6 +53,7 @@ fill_tenant(struct tenant *t, const char *name, const struct tenant_settings *va
 {
 	str_copy(t->name, sizeof(t->name), name);
 	str_copy(t->timezone, sizeof(t->timezone), "UTC");
+	t->identity_age_days = values ? (int)values->identity_age_days : 365;
 	if (!values)
 		return;
 	str_copy(t->region, sizeof(t->region), values->region ? values->region : "");
@@ -202,6 +203,15 @@ on_sight(void *arg, const char *tenant, const char *agent)
 }
 
 static void
+on_contact_event(
+	void *arg, const struct tenant *t, const char *type, const char *object)
+{
+	struct app *app = arg;
+	if (app->pops)
+		pops_follow_contact(app->pops, t, type, object);
+}
+
+static void
 open_desk(struct app *app)
 {
 	const struct daemon_settings *s = conf_values(app->conf, "daemon");
@@ -228,6 +238,7 @@ open_desk(struct app *app)
 	app->states = agent_states_new(&states);
 	app->tokens = agent_tokens_new(&app->store, app->redis);
 	app->pops = pops_new(&app->store, app->redis, &opts);
+	events_on_contact(app->events, on_contact_event, app);
 }
 
 static void

@@ -5,22 +5,34 @@
 
 #include <jansson.h>
 
+#include <stdlib.h>
 #include <string.h>
 
-/* Unnamed contacts that the change made part of this one. */
+/* Contacts that the change made part of this one, and addresses that came to it; as
+ * contact_events of conf/sql/030-merge.sql counts them. */
 static void
-publish_absorbed(struct app *app, const struct tenant *tenant,
+publish_gains(struct app *app, const struct tenant *tenant,
 	const struct event_stamp *stamp, unsigned nth, const char *object)
 {
 	size_t i;
 	json_t *id, *contact = json_loads(object, 0, NULL);
+	json_t *linked = json_object_get(contact, "linked");
 	json_array_foreach(json_object_get(contact, "absorbed"), i, id)
 	{
 		char *changes =
 			xasprintf("{\"absorbed\":\"%s\"}", json_string_value(id));
-		events_told(app->events, tenant, stamp, nth + (unsigned)i + 1,
-			"contact.merged", object, changes);
+		events_told(app->events, tenant, stamp, nth + 1, "contact.merged",
+			object, changes);
 		xfree(&changes);
+		nth++;
+	}
+	if (linked) {
+		json_t *changes = json_pack("{s:O}", "linked", linked);
+		char *text = json_dumps(changes, JSON_COMPACT);
+		events_told(app->events, tenant, stamp, nth + 1, "contact.linked",
+			object, text);
+		free(text);
+		json_decref(changes);
 	}
 	json_decref(contact);
 }
@@ -30,7 +42,8 @@ publish_object(struct app *app, const struct tenant *tenant,
 	const struct event_stamp *stamp, unsigned nth, const char *type,
 	const char *object, const char *changes)
 {
-	events_told(app->events, tenant, stamp, nth, type, object, changes);
-	if (strstr(object, "\"absorbed\""))
-		publish_absorbed(app, tenant, stamp, nth, object);
+	if (type)
+		events_told(app->events, tenant, stamp, nth, type, object, changes);
+	if (strstr(object, "\"absorbed\"") || strstr(object, "\"linked\""))
+		publish_gains(app, tenant, stamp, nth, object);
 }

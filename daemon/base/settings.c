@@ -162,6 +162,11 @@ static const struct conf_key tenant_keys[] = {
 		"Time zone (Asia/Shanghai) of contacts that have none of their own."},
 	{"languages", CONF_LIST, ROW(tenant_settings, languages), NULL, 0, 16, 0, NULL,
 		"Languages spoken here, the best first (zh-CN, en)."},
+	{"identity_age_days", CONF_INT, ROW(tenant_settings, identity_age_days), "365",
+		0, 36500, 0, NULL,
+		"A number unseen for so many days no longer tells who calls, unless "
+		"somebody recorded or verified it: it may be another's now. 0: it "
+		"always does."},
 	{"lookup_url", CONF_STRING, ROW(tenant_settings, lookup_url), NULL, 0, 2000,
 		CONF_RELOAD, NULL,
 		"Asked (GET) who calls when no named contact has the number, with "

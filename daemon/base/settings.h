@@ -44,6 +44,7 @@ struct tenant_settings {
 	int64_t lookup_failures, lookup_pause_ms;
 	struct conf_list consent_for, quiet_hours, quiet_for, holidays, frequency_caps;
 	int64_t answer_ms;
+	int64_t identity_age_days;
 };
 struct channel_settings {
 	char *driver, *tenant;

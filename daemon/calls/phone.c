@@ -390,7 +390,8 @@ phone_calls_json(struct phone *ph, struct json_out *j)
 		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, link);
 		struct call_record r;
 		call_record_init(&r, pc->call, ph->tenant, phone_region(ph), NULL);
-		call_record_json(j, NULL, &r, &pc->contact);
+		struct uuid contact = subject_who(pc->subject, &pc->contact);
+		call_record_json(j, NULL, &r, &contact);
 		call_record_fini(&r);
 	}
 }

@@ -20,6 +20,8 @@ int cmd_contact_id(struct ctl *, const char *what, char id_r[37]);
 struct buf;
 void cmd_contact_path(struct buf *path, const char *what);
 
+/* cmd_contact.c: one contact, as `contact show` prints it. */
+cmd_show_fn cmd_contact_print;
 /* "phone:+86…" from { kind, value }; safe text. */
 void cmd_identity(struct buf *, const json_t *identity);
 /* The other end of a call or message: number, name, withheld. Safe text. */

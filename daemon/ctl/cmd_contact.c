@@ -114,8 +114,8 @@ show_identities(const struct ctl *ctl, const json_t *o)
 	table_end(&t, "No addresses.");
 }
 
-static int
-show_contact(const struct ctl *ctl, const json_t *o)
+int
+cmd_contact_print(const struct ctl *ctl, const json_t *o)
 {
 	json_t *rest = json_copy((json_t *)(uintptr_t)o);
 	const char *name = value_text(o, "name");
@@ -142,7 +142,7 @@ run_show(struct ctl *ctl, const struct ctl_args *a)
 	if (rc)
 		return rc;
 	buf_printf(&path, "/v1/contacts/%s", id);
-	rc = cmd_run(ctl, "GET", buf_str(&path), NULL, show_contact);
+	rc = cmd_run(ctl, "GET", buf_str(&path), NULL, cmd_contact_print);
 	buf_fini(&path);
 	return rc;
 }
@@ -357,7 +357,7 @@ send_contact(
 	if (!rc && str_eq(method, "PATCH"))
 		rc = keep_attributes(ctl, path, body);
 	if (!rc)
-		rc = cmd_run(ctl, method, path, body, show_contact);
+		rc = cmd_run(ctl, method, path, body, cmd_contact_print);
 	json_decref(body);
 	return rc;
 }

@@ -127,6 +127,8 @@ extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_call_di
 extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_people,
 	cmd_contact_add, cmd_contact_set, cmd_import, cmd_timeline,
 	cmd_interaction_show;
+extern const struct ctl_command cmd_contact_merge, cmd_contact_unmerge,
+	cmd_suggestions_list, cmd_suggestions_accept, cmd_suggestions_reject;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 	cmd_agent_set, cmd_agent_state, cmd_agent_token, cmd_agent_tokens,
 	cmd_agent_revoke;

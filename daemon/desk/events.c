@@ -37,6 +37,8 @@ struct events {
 	struct log_once dropped_log;
 	const struct events_keeper *keeper; /* or NULL */
 	void *keeper_arg;
+	events_contact_fn *on_contact; /* or NULL */
+	void *on_contact_arg;
 };
 
 static void
@@ -185,6 +187,14 @@ publish(struct events *es, struct event *ev)
 	pump(es);
 }
 
+static void
+tell_here(const struct events *es, const struct tenant *tenant, const char *type,
+	const char *object)
+{
+	if (es->on_contact && !strncmp(type, "contact.", 8))
+		es->on_contact(es->on_contact_arg, tenant, type, object);
+}
+
 static bool
 is_wanted(const struct events *es, const struct tenant *tenant, const char *type)
 {
@@ -221,6 +231,7 @@ events_told(struct events *es, const struct tenant *tenant,
 	const char *object, const char *changes)
 {
 	publish(es, new_event(tenant, stamp, nth, type, object, changes));
+	tell_here(es, tenant, type, object);
 	if (stamp->kept && es->keeper)
 		es->keeper->kept(es->keeper_arg, tenant, type);
 }
@@ -232,6 +243,7 @@ events_publish(struct events *es, const struct tenant *tenant, const char *type,
 	struct event_stamp stamp = event_stamp_new(is_wanted(es, tenant, type));
 
 	publish(es, new_event(tenant, &stamp, 0, type, object, changes));
+	tell_here(es, tenant, type, object);
 	if (stamp.kept)
 		es->keeper->keep(es->keeper_arg, tenant, &stamp, type, object, changes);
 }
@@ -241,6 +253,13 @@ events_set_keeper(struct events *es, const struct events_keeper *keeper, void *a
 {
 	es->keeper = keeper;
 	es->keeper_arg = arg;
+}
+
+void
+events_on_contact(struct events *es, events_contact_fn *fn, void *arg)
+{
+	es->on_contact = fn;
+	es->on_contact_arg = arg;
 }
 
 unsigned long long

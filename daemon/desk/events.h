@@ -34,6 +34,12 @@ void events_publish(struct events *, const struct tenant *, const char *type,
 	const char *object, const char *changes);
 unsigned long long events_dropped(const struct events *);
 
+/* Told, here and at once, of every event that is published of a contact; object as there.
+ * NULL: nobody. */
+typedef void events_contact_fn(
+	void *arg, const struct tenant *, const char *type, const char *object);
+void events_on_contact(struct events *, events_contact_fn *, void *arg);
+
 /* Who keeps events for webhooks (desk/webhook.h). */
 struct events_keeper {
 	/* Some webhook of the tenant is told of type; NULL: of anything. */

@@ -50,6 +50,12 @@ void pops_on_sight(struct pops *, const char *tenant, const char *agent);
 /* The store is not held any more (store.h): cards that were not asked for are. */
 void pops_ask_again(struct pops *);
 
+/* A contact was changed, merged or taken out of another (type, object: the event's): pops
+ * that show it, or that are of one of its addresses, get a pop.update if they would say
+ * something else now. */
+void pops_follow_contact(
+	struct pops *, const struct tenant *, const char *type, const char *object);
+
 /* What all pops of an interaction say; strings borrowed until return (copied). */
 struct subject_info {
 	const struct tenant *tenant;
@@ -73,6 +79,8 @@ void subject_update(struct subject *, const struct subject_info *);
 /* The writer has the last word on who it is: if the contact differs from the card's, the
  * card is fetched again and open pops are updated. nil = nobody. */
 void subject_contact(struct subject *, const struct uuid *contact);
+/* Whom its pops show; `otherwise` if there is no subject, or if that is not known (yet). */
+struct uuid subject_who(const struct subject *, const struct uuid *otherwise);
 /* All its pops must be closed; one left open is closed as interrupted, with an error in
  * the log. Wrap-up may still run. Frees. */
 void subject_end(struct subject **);

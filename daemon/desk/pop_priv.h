@@ -5,6 +5,7 @@
  *
  *	pop.c          pops: opening, changing, closing, wrap-up
  *	pop_subject.c  subjects and their cards
+ *	pop_follow.c   contacts that change while they are shown
  *	pop_lookup.c   what the company's own system says of a stranger
  *	pop_json.c     the object
  *	pop_sight.c    the object for who may not see every contact
@@ -110,6 +111,7 @@ struct subject {
 	struct card *card;
 	char *unnamed; /* the contact made for an address we had not seen, or NULL */
 	struct uuid shown;   /* the contact that pops show; nil = none */
+	bool stale;	     /* the query began before a change: another follows it */
 	bool told;	     /* the writer has told whose it is */
 	struct uuid contact; /* …: this, or nobody's */
 	struct card_query *query;
@@ -198,6 +200,8 @@ void subject_forget_lookup(struct subject *);
 void subject_ask_again(struct subject *);
 void subject_release(struct subject *);
 void subject_touch(struct subject *);
+/* What the card says has changed: it is read again. */
+void subject_card_changed(struct subject *);
 
 /* ---- pop_json.c ---- */
 

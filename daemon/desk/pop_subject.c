@@ -179,6 +179,22 @@ subject_ask_again(struct subject *s)
 }
 
 void
+subject_card_changed(struct subject *s)
+{
+	if (!s->card && !s->query)
+		return;	 /* it comes, or nobody asks */
+	s->told = false; /* what was told is from before */
+	s->stale = s->query != NULL;
+	ask_card(s);
+}
+
+struct uuid
+subject_who(const struct subject *s, const struct uuid *otherwise)
+{
+	return s && s->card && s->wants_card ? s->shown : *otherwise;
+}
+
+void
 subject_release(struct subject *s)
 {
 	if (s->deadline)
@@ -217,7 +233,7 @@ drop_card(struct subject *s)
 	subject_forget_lookup(s);
 	xfree(&s->unnamed);
 	s->shown = (struct uuid){{0}};
-	s->late = false;
+	s->late = s->stale = false;
 	s->attempts = 0;
 	if (s->deadline)
 		loop_timer_stop(s->deadline);
@@ -291,6 +307,10 @@ on_card(void *arg, enum card_status status, struct card *card)
 	/* It may have been read before the commit that made the contact. */
 	if (was_told && !uuid_eq(&s->shown, &s->contact)) {
 		s->told = false;
+		s->stale = true;
+	}
+	if (s->stale) {
+		s->stale = false;
 		ask_card(s);
 	}
 }

@@ -42,7 +42,8 @@ SELECT contact_in_sight($1::int, $2::uuid, $3::text[])
 -- name: contact_find
 SELECT h.root, contact_seen($1::int, contact_json($1::int, h.root, h.root), $4::text[],
 	$5::text[])
-FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
+FROM (SELECT coalesce(c.merged_into, c.id) AS root, max(identity_trust(i.kind, i.trust,
+			i.source, i.last_seen, now(), (SELECT identity_age($1::int)))) AS trust,
 		min(i.first_seen) AS first_seen
 	FROM identity i JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
@@ -51,13 +52,24 @@ WHERE $4::text[] IS NULL OR contact_in_sight($1::int, h.root, $4::text[])
 ORDER BY h.trust DESC, h.first_seen, h.root LIMIT 100
 
 -- name: contact_search
+-- By the names of the merged too; what is found is always the survivor.
 SELECT f.id, contact_seen($1::int, contact_json($1::int, f.id, f.id), $5::text[],
 	$6::text[])
-FROM (SELECT id FROM contact
+FROM ((SELECT id FROM contact
 	WHERE tenant_id = $1::int AND name IS NOT NULL AND merged_into IS NULL
 		AND search @@ name_query($1::int, $2::text)
 		AND ($3::uuid IS NULL OR id < $3::uuid)
 		AND ($5::text[] IS NULL OR roles && $5::text[])
+	ORDER BY id DESC LIMIT $4::int)
+	UNION
+	(SELECT m.merged_into FROM contact m
+	WHERE m.tenant_id = $1::int AND m.name IS NOT NULL AND m.merged_into IS NOT NULL
+		AND m.search @@ name_query($1::int, $2::text)
+		AND ($3::uuid IS NULL OR m.merged_into < $3::uuid)
+		AND ($5::text[] IS NULL OR EXISTS (SELECT FROM contact r
+			WHERE r.tenant_id = $1::int AND r.id = m.merged_into
+				AND r.roles && $5::text[]))
+	GROUP BY m.merged_into ORDER BY m.merged_into DESC LIMIT $4::int)
 	ORDER BY id DESC LIMIT $4::int) f
 ORDER BY f.id DESC
 

@@ -19,9 +19,10 @@
 struct tenant {
 	int id; /* tenant_id in every table */
 	char name[TENANT_NAME_MAX + 1];
-	char region[3];	     /* ISO 3166, for numbers without a country; "" = none */
-	char timezone[64];   /* IANA; "UTC" */
-	char languages[128]; /* "zh-CN, en"; "" */
+	char region[3];	       /* ISO 3166, for numbers without a country; "" = none */
+	char timezone[64];     /* IANA; "UTC" */
+	char languages[128];   /* "zh-CN, en"; "" */
+	int identity_age_days; /* numbers unseen for longer prove nobody; 0 = all do */
 };
 
 struct store {

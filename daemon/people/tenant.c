@@ -3,6 +3,7 @@
 
 #include <str.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 
 static void
@@ -15,15 +16,19 @@ on_id(void *arg, int n, char *const *cols)
 static int
 tenant_upsert(struct pg_sync *pg, struct tenant *t, struct err *err)
 {
-	const char *const params[] = {
-		t->name, t->region, t->timezone[0] ? t->timezone : "UTC", t->languages};
+	char age[16];
+	const char *const params[] = {t->name, t->region,
+		t->timezone[0] ? t->timezone : "UTC", t->languages, age};
+
+	snprintf(age, sizeof(age), "%d", t->identity_age_days);
 
 	return pg_sync_query(pg,
-		"INSERT INTO tenant (name, region, timezone, languages) "
-		"VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE "
+		"INSERT INTO tenant (name, region, timezone, languages, identity_age_days) "
+		"VALUES ($1, $2, $3, $4, $5::int) ON CONFLICT (name) DO UPDATE "
 		"SET region = excluded.region, timezone = excluded.timezone, "
-		"languages = excluded.languages RETURNING id",
-		4, params, on_id, &t->id, err);
+		"languages = excluded.languages, "
+		"identity_age_days = excluded.identity_age_days RETURNING id",
+		5, params, on_id, &t->id, err);
 }
 
 int

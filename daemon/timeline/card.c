@@ -24,6 +24,7 @@ struct card_query {
 	struct store *store;
 	const struct tenant *tenant;
 	struct address addr;
+	enum trust trust;
 	struct uuid except;
 };
 
@@ -216,7 +217,8 @@ contact_text(const struct pg_answer *a, size_t row)
 	return buf_steal(&out);
 }
 
-/* Every row with this tag as an array: 'c' candidates, 'r' recent entries. */
+/* Every row with this tag as an array: 'c' candidates, 'h' earlier holders (candidates
+ * too, beside whoever has the address now), 'r' recent entries. */
 static char *
 array_text(const struct pg_answer *a, char tag)
 {
@@ -229,7 +231,7 @@ array_text(const struct pg_answer *a, char tag)
 	for (size_t row = 0; row < pg_rows(a, 0); row++) {
 		if (row_tag(a, row) != tag)
 			continue;
-		if (tag == 'c')
+		if (tag != 'r')
 			put_contact(&j, a, row, false);
 		else
 			put_recent(&j, a, row);
@@ -244,8 +246,12 @@ card_build(const struct pg_answer *a)
 {
 	struct card *c;
 
-	if (rows_tagged(a, 'c') == 0)
-		return card_new_unknown();
+	if (rows_tagged(a, 'c') == 0) {
+		c = card_new_unknown();
+		xfree(&c->candidates_json);
+		c->candidates_json = array_text(a, 'h');
+		return c;
+	}
 	size_t first = row_find(a, 'c');
 
 	c = xcalloc(1, sizeof(*c));
@@ -255,7 +261,7 @@ card_build(const struct pg_answer *a)
 		c->contact = pg_uuid(a, 0, first, COL_ID);
 		c->named = pg_text(a, 0, first, COL_A) != NULL;
 		c->contact_json = contact_text(a, first);
-		c->candidates_json = xstrdup("[]");
+		c->candidates_json = array_text(a, 'h');
 	} else {
 		c->contact_json = xstrdup("null");
 		c->candidates_json = array_text(a, 'c');
@@ -297,6 +303,8 @@ card_ask(struct card_query *q, const char *statement, pg_answer_fn *on_answer)
 	pg_param_text(u, q->addr.kind);
 	pg_param_text(u, q->addr.value);
 	pg_param_uuid(u, &q->except);
+	if (on_answer == on_shared_card)
+		pg_param_int(u, q->trust);
 	pg_submit(&u, CARD_DEADLINE_MS, on_answer, q);
 }
 
@@ -317,7 +325,8 @@ card_fetch(struct store *store, const struct tenant *tenant, const struct addres
 {
 	struct card_query *q = xcalloc(1, sizeof(*q));
 
-	(void)trust; /* a claim finds whom the address finds; showing it is the pop's */
+	/* A claim finds whom the address finds; showing it is the pop's. */
+	q->trust = trust;
 	q->cb = cb;
 	q->arg = arg;
 	q->store = store;

@@ -14,11 +14,14 @@ struct card {
 	bool named;	       /* `contact` has a name */
 	enum trust trust;      /* the identity's, if found */
 	char *contact_json;    /* object, or "null" */
-	char *candidates_json; /* array */
+	/* Array: several holders; or, beside `contact` or nobody, who had the number before
+	 * it was silent for too long (conf/sql/030-merge.sql). */
+	char *candidates_json;
 	char *recent_json;     /* array, newest first, at most 10 */
 };
 
-/* found = false, contact null, empty arrays. */
+/* found = false, contact null, empty arrays. Also of a number whose earlier holders are
+ * candidates. */
 struct card *card_new_unknown(void);
 /* The contact object of somebody just made for this address: unnamed, role customer? no
  * roles, with that one identity. For callers we had never seen. */

@@ -65,9 +65,9 @@ DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 
 -- name: card
 -- Who holds an address, and the first page of the timeline, if it is one contact that has
--- never been merged: nearly always. Rows:
+-- never been merged and was seen there lately: nearly always. Rows:
 --   c  the contact; two of them: ask card_shared
---   m  a merged one: ask card_shared
+--   m  a merged one, or one who had the number long ago: ask card_shared
 --   i  an address of it
 --   o  the organisation it belongs to
 --   r  an entry of its timeline, from the covering index alone, newest first
@@ -75,7 +75,10 @@ DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 WITH one AS MATERIALIZED (
 	SELECT c.id, i.trust, c.name, c.language, c.timezone, c.vip, c.roles, c.attributes,
 		c.organisation, c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
-			WHERE m.tenant_id = $1::int AND m.merged_into = c.id) AS simple
+			WHERE m.tenant_id = $1::int AND m.merged_into = c.id)
+		AND NOT (i.last_seen < now() - interval '1 day' AND identity_is_old(i.kind,
+			i.trust, i.last_seen, now(), (SELECT make_interval(days =>
+			nullif(identity_age_days, 0)) FROM tenant WHERE id = $1::int))) AS simple
 	FROM identity i JOIN contact c ON c.tenant_id = $1::int AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
 	LIMIT 2)
@@ -84,10 +87,13 @@ WITH one AS MATERIALIZED (
 	attributes::text AS f
 	FROM one)
 UNION ALL
-(SELECT 'i', NULL, i.trust::int, i.kind, i.value, NULL, NULL, NULL, NULL
+(SELECT 'i', NULL, identity_trust(i.kind, i.trust, i.source, i.last_seen, now(),
+		(SELECT make_interval(days => nullif(identity_age_days, 0))
+			FROM tenant WHERE id = $1::int)) AS n,
+		i.kind, i.value, NULL, NULL, NULL, NULL
 	FROM one JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = one.id
 	WHERE one.simple
-	ORDER BY i.trust DESC, i.kind, i.value LIMIT 50)
+	ORDER BY n DESC, i.kind, i.value LIMIT 50)
 UNION ALL
 (SELECT 'o', o.id, NULL, o.name, NULL, NULL, NULL, to_json(o.roles)::text, NULL
 	FROM one JOIN contact g ON g.tenant_id = $1::int AND g.id = one.organisation
@@ -106,13 +112,19 @@ UNION ALL
 -- name: card_shared
 -- The same for an address that several contacts hold, or merged ones. Rows as there, but:
 --   c  a holder (resolved; at most 10, the most trusted first), or the one
-WITH held AS MATERIALIZED (
-	SELECT coalesce(c.merged_into, c.id) AS root, max(i.trust) AS trust,
-		min(i.first_seen) AS first_seen
+--   h  who had the number, before it was silent for so long that it may be another's now;
+--      $5 is the event's trust: to a mere claim he is the holder
+WITH known AS MATERIALIZED (
+	SELECT coalesce(c.merged_into, c.id) AS root, max(identity_trust(i.kind, i.trust,
+			i.source, i.last_seen, now(), (SELECT identity_age($1::int)))) AS trust,
+		min(i.first_seen) AS first_seen, $5::int > 0 AND bool_and(identity_is_old(i.kind,
+			i.trust, i.last_seen, now(), (SELECT identity_age($1::int)))
+			AND NOT identity_is_recorded(i.source)) AS old
 	FROM identity i
 	JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
 	WHERE i.tenant_id = $1::int AND i.kind = $2::text AND i.value = $3::text
 	GROUP BY 1),
+held AS MATERIALIZED (SELECT root, trust, first_seen FROM known WHERE NOT old),
 counted AS MATERIALIZED (
 	SELECT count(*) FILTER (WHERE trust >= 1) AS strong, count(*) AS total FROM held),
 one AS MATERIALIZED (
@@ -125,14 +137,23 @@ shown AS (
 	WHERE NOT EXISTS (SELECT FROM one) AND (n.strong = 0 OR h.trust >= 1)
 	UNION ALL
 	SELECT root, trust, NULL FROM one)
-(SELECT 'c' AS tag, c.id, s.trust::int AS n, c.name AS a, c.language AS b, c.timezone AS c,
-	c.vip::text AS d, to_json(c.roles)::text AS e, c.attributes::text AS f
+(SELECT 'c' AS tag, c.id, s.trust::int AS n,
+	coalesce(c.name, contact_member_name($1::int, c.id)) AS a, c.language AS b,
+	c.timezone AS c, c.vip::text AS d, to_json(c.roles)::text AS e, c.attributes::text AS f
 	FROM shown s JOIN contact c ON c.tenant_id = $1::int AND c.id = s.root
 	ORDER BY s.trust DESC, s.first_seen, c.id LIMIT 10)
 UNION ALL
-(SELECT 'i', NULL, max(i.trust)::int, i.kind, i.value, NULL, NULL, NULL, NULL
+(SELECT 'h', c.id, NULL, coalesce(c.name, contact_member_name($1::int, c.id)), c.language,
+	c.timezone, c.vip::text, to_json(c.roles)::text, c.attributes::text
+	FROM known k JOIN contact c ON c.tenant_id = $1::int AND c.id = k.root
+	WHERE k.old AND (SELECT strong FROM counted) < 2 AND NOT EXISTS (SELECT FROM one
+		WHERE contact_kept_apart($1::int, one.root, k.root))
+	ORDER BY k.first_seen DESC, c.id LIMIT 5)
+UNION ALL
+(SELECT 'i', NULL, max(identity_trust(i.kind, i.trust, i.source, i.last_seen, now(),
+		(SELECT identity_age($1::int)))) AS n, i.kind, i.value, NULL, NULL, NULL, NULL
 	FROM member m JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
-	GROUP BY i.kind, i.value ORDER BY max(i.trust) DESC, i.kind, i.value LIMIT 50)
+	GROUP BY i.kind, i.value ORDER BY n DESC, i.kind, i.value LIMIT 50)
 UNION ALL
 (SELECT 'o', o.id, NULL, o.name, NULL, NULL, NULL, to_json(o.roles)::text, NULL
 	FROM one JOIN contact c ON c.tenant_id = $1::int AND c.id = one.root

@@ -593,3 +593,24 @@ def test_a_terminal_gets_colours_and_rows_that_fit(daemon, run):
         env = {} if plain else {"NO_COLOR": "1"}
         assert "\033" not in on_terminal(*args, *plain, env=env)
     assert "…" not in run(*args[2:]) and "\033" not in run(*args[2:])
+
+
+def test_contacts_are_merged_and_taken_apart(run, daemon):
+    api = daemon.api()
+    one, two = (api.contact(n, f"091200000{n}")["id"] for n in "12")
+    run("contact", "merge", "0912000001", "0912000002")
+    shown = run("contact", "show", two)
+    assert "+886912000002" in shown and one in shown
+    run("contact", "unmerge", "0912000001", two)
+    run("contact", "unmerge", one, one, code=1)
+    for name, trust in (("Boss", "recorded"), ("Other", "claimed")):
+        api.create("/v1/contacts", {"name": name, "shared": True, "identities": [
+            {"kind": "email", "value": "boss@example.com", "trust": trust}]})
+    listed = run("suggestions", "list")
+    assert "claimed_address" in listed and "boss@example.com" in listed
+    (found,) = json.loads(run("--json", "suggestions", "list"))["items"]
+    run("suggestions", "reject", found["id"])
+    assert "No suggestions." in run("suggestions", "list")
+    run("suggestions", "accept", found["id"], "--survivor", "Other", code=1)
+    (found,) = json.loads(run("--json", "suggestions", "list", "--state", "rejected"))["items"]
+    assert found["decided_by"]

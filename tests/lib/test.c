@@ -98,6 +98,12 @@ test_run(const char *name, void (*fn)(void))
 	fflush(stdout);
 }
 
+bool
+test_failing(void)
+{
+	return test.failures_here > 0;
+}
+
 int
 test_done(void)
 {

@@ -12,7 +12,8 @@
 
 void test_run(const char *name, void (*fn)(void));
 #define TEST(fn) test_run(#fn, fn)
-int test_done(void); /* prints the counts; the exit code */
+bool test_failing(void); /* the case that runs has failed already */
+int test_done(void);	 /* prints the counts; the exit code */
 
 void test_fail(const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
