@@ -1,4 +1,3 @@
--- compatible: yes
 -- merges made and undone, suggestions for those nobody is sure of, and numbers that age
 
 -- A merge is a row of contact_merge: the open ones make a forest (every contact is absorbed
@@ -628,8 +627,8 @@ begin
 		when coalesce(v_had, -1) < p_trust then 'linked' else 'known' end;
 	json := contact_json(p_tenant, v[1], p_contact, v_absorbed);
 	if coalesce(v_had, -1) < p_trust then
-		json := json_with(json, 'linked', json_build_array(json_build_object('kind', p_kind,
-			'value', p_value, 'trust', trust_text(p_trust))));
+		json := json_with(json, 'linked', jsonb_build_array(jsonb_build_object('kind',
+			p_kind, 'value', p_value, 'trust', trust_text(p_trust)))::json);
 	end if;
 end $$;
 
@@ -647,7 +646,7 @@ $$;
 -- ---- Events -------------------------------------------------------------------------------
 
 -- As in 022, for what a contact's object says came of a change: the change itself (p_type;
--- null = none), contact.merged for each of "absorbed", contact.linked if there is "linked".
+-- null = none; the texts are those of publish.c), contact.merged for each of "absorbed", contact.linked if there is "linked".
 -- Nothing for a change that was not made.
 create or replace function contact_events(p_tenant integer, p_id uuid, p_at bigint,
 	p_state text, p_type text, p_object text, p_changes text) returns integer
@@ -668,7 +667,8 @@ begin
 				'[]')) with ordinality a(id, n)
 			union all
 			select 1 + jsonb_array_length(coalesce(p_object::jsonb->'absorbed', '[]')),
-				'contact.linked', '{"linked":' || (p_object::json->'linked') || '}'
+				'contact.linked',
+				'{"linked":' || (p_object::jsonb->'linked')::text || '}'
 			where p_object::jsonb ? 'linked') e);
 end $$;
 
