@@ -536,7 +536,7 @@ declare
 	v_root uuid;
 begin
 	perform address_lock(p_tenant, p_addresses || p_remove);
-	v_root := (contact_lock_trees(p_tenant, array[p_id]))[1];
+	v_root := contact_root(p_tenant, p_id);
 	if v_root is null then
 		state := 'not_found';
 		return;
@@ -553,6 +553,8 @@ begin
 		json := v.conflict;
 		return;
 	end if;
+	-- all are locked now, in the one order; a merge may have come before us
+	v_root := contact_root(p_tenant, p_id);
 	delete from identity i using jsonb_to_recordset(p_remove) r(kind text, value text)
 	where i.tenant_id = p_tenant and i.kind = r.kind and i.value = r.value
 		and i.contact_id in (select contact_members(p_tenant, v_root));
