@@ -27,12 +27,13 @@ publish_gains(struct app *app, const struct tenant *tenant,
 		nth++;
 	}
 	if (linked) {
-		json_t *changes = json_pack("{s:O}", "linked", linked);
-		char *text = json_dumps(changes, JSON_COMPACT);
+		/* with jsonb's blanks, as in the row for webhooks */
+		char *list = json_dumps(linked, 0);
+		char *changes = xasprintf("{\"linked\":%s}", list);
 		events_told(app->events, tenant, stamp, nth + 1, "contact.linked",
-			object, text);
-		free(text);
-		json_decref(changes);
+			object, changes);
+		xfree(&changes);
+		free(list);
 	}
 	json_decref(contact);
 }

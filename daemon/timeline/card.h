@@ -9,15 +9,15 @@
 #include <people/store.h>
 
 struct card {
-	struct uuid contact;   /* nil: nobody, or several (candidates) */
-	bool found;	       /* false: an address we had not seen; `contact` is nil */
-	bool named;	       /* `contact` has a name */
-	enum trust trust;      /* the identity's, if found */
-	char *contact_json;    /* object, or "null" */
+	struct uuid contact; /* nil: nobody, or several (candidates) */
+	bool found;	     /* false: an address we had not seen; `contact` is nil */
+	bool named;	     /* `contact` has a name */
+	enum trust trust;    /* the identity's, if found */
+	char *contact_json;  /* object, or "null" */
 	/* Array: several holders; or, beside `contact` or nobody, who had the number before
 	 * it was silent for too long (conf/sql/030-merge.sql). */
 	char *candidates_json;
-	char *recent_json;     /* array, newest first, at most 10 */
+	char *recent_json; /* array, newest first, at most 10 */
 };
 
 /* found = false, contact null, empty arrays. Also of a number whose earlier holders are

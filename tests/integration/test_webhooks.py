@@ -86,9 +86,9 @@ def test_the_body_is_the_event_as_on_redis(start, receiver, redis_server, eventu
         {"kind": "phone", "value": f"091234560{n}"} for n in (2, 3)]}).status == 200
     api.create("/v1/interactions", {"contact": a["id"], "kind": "note", "direction": "in",
                                     "summary": "x"})
-    eventually(lambda: len(receiver.deliveries()) >= 7)
+    eventually(lambda: len(receiver.deliveries()) >= 8)
     told = []
-    while len(told) < 7:
+    while len(told) < 8:
         message = ear.get_message(timeout=5)
         assert message, told
         if message["type"] == "message":
@@ -96,7 +96,7 @@ def test_the_body_is_the_event_as_on_redis(start, receiver, redis_server, eventu
     assert sorted(d.body for d in receiver.deliveries()) == sorted(told)
     merged = [d.event for d in receiver.deliveries() if d.event["type"] == "contact.merged"]
     assert [e["changes"]["absorbed"] for e in merged] == unnamed
-    assert len({d.event["id"] for d in receiver.deliveries()}) == 7
+    assert len({d.event["id"] for d in receiver.deliveries()}) == 8
     for d in receiver.deliveries():
         assert verify(hook["secret"], d.headers["Interactd-Signature"], d.body)
         assert not verify(hook["secret"] + "x", d.headers["Interactd-Signature"], d.body)
