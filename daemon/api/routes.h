@@ -11,6 +11,11 @@
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_contact_import) H(route_lookup) \
+	H(route_preferences_get) H(route_preferences_put) \
+	H(route_consent_list) H(route_consent_record) H(route_consent_confirm) \
+	H(route_suppression_list) H(route_suppression_add) \
+	H(route_suppression_remove) H(route_suppression_lists) \
+	H(route_suppression_import) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \

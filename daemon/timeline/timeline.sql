@@ -69,8 +69,8 @@ DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 --   c  the contact; two of them: ask card_shared
 --   m  a merged one: ask card_shared
 --   i  an address of it
+--   w  its wishes, if it has any: one look by the key; preferred, denied, do-not-contact
 --   r  an entry of its timeline, from the covering index alone, newest first
--- A later table of wishes adds its own tag.
 WITH one AS MATERIALIZED (
 	SELECT c.id, i.trust, c.name, c.language, c.timezone, c.vip, c.roles, c.attributes,
 		c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
@@ -87,6 +87,21 @@ UNION ALL
 	FROM one JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = one.id
 	WHERE one.simple
 	ORDER BY i.trust DESC, i.kind, i.value LIMIT 50)
+UNION ALL
+(SELECT 'w', NULL, NULL, to_json(p.preferred)::text, d.denied::text,
+		d.silent::text, NULL, NULL, NULL
+	FROM one JOIN preference p ON p.tenant_id = $1::int AND p.contact_id = one.id
+	CROSS JOIN LATERAL (
+		SELECT coalesce(json_agg(json_strip_nulls(json_build_object('kind', w.kind,
+				'purpose', w.purpose, 'identity',
+				identity_json(w.address_kind, w.address_value)::json))
+				ORDER BY w.kind, w.purpose, w.address_kind, w.address_value)
+				FILTER (WHERE w.kind <> '*'), '[]') AS denied,
+			coalesce(bool_or(w.kind = '*'), false) AS silent
+		FROM (SELECT * FROM wish
+			WHERE tenant_id = $1::int AND contact_id = one.id AND own = 'denied'
+			ORDER BY kind, purpose, address_kind, address_value LIMIT 51) w) d
+	WHERE one.simple)
 UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM one CROSS JOIN LATERAL (
@@ -127,6 +142,9 @@ UNION ALL
 (SELECT 'i', NULL, max(i.trust)::int, i.kind, i.value, NULL, NULL, NULL, NULL
 	FROM member m JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
 	GROUP BY i.kind, i.value ORDER BY max(i.trust) DESC, i.kind, i.value LIMIT 50)
+UNION ALL
+(SELECT 'w', NULL, NULL, w.preferred, w.denied, w.do_not_contact::text, NULL, NULL, NULL
+	FROM one CROSS JOIN LATERAL wishes_card($1::int, one.root) w)
 UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM member m CROSS JOIN LATERAL (
