@@ -345,14 +345,18 @@ on_any(void *arg, int n, char *const *c)
 		return;
 	v->out->entries++;
 	v->out->unsealed++;
-	if (strtoll(c[COL_SEALED_AT], NULL, 10) > LATE_US)
+	if (!c[COL_LEAF])
 		say_entry(v, c[COL_SEQ], c[COL_ID],
-			"is in no seal though it is old: put in past the daemon, or "
-			"nobody seals (interactctl status)");
+			"is in no seal and waits for none: put in past the daemon, or its "
+			"seal was removed");
+	else if (strtoll(c[COL_SEALED_AT], NULL, 10) > LATE_US)
+		say_entry(v, c[COL_SEQ], c[COL_ID],
+			"is in no seal though it is old: no daemon is running, or its "
+			"time is false");
 	check_details(v, c);
 }
 
-/* COL_SEALED_AT is its age here. */
+/* COL_SEALED_AT is its age here, COL_LEAF whether it is to be sealed. */
 static int
 check_unsealed(struct verify *v, struct err *err)
 {
@@ -365,9 +369,11 @@ check_unsealed(struct verify *v, struct err *err)
 		snprintf(after, sizeof(after), "%lld", (long long)v->next_seq);
 		if (pg_sync_query(v->pg,
 			    "SELECT NULL, (extract(epoch from clock_timestamp() - c.at) "
-			    "* 1000000)::bigint, NULL, c.seq, NULL, " ENTRY_COLUMNS
+			    "* 1000000)::bigint, NULL, c.seq, u.seq, " ENTRY_COLUMNS
 			    "FROM consent c LEFT JOIN consent_detail d "
 			    "ON d.tenant_id = c.tenant_id AND d.seq = c.seq "
+			    "LEFT JOIN consent_unsealed u "
+			    "ON u.tenant_id = c.tenant_id AND u.seq = c.seq "
 			    "WHERE c.tenant_id = $1::int AND c.seq > $2::bigint "
 			    "ORDER BY c.seq LIMIT 10000",
 			    2, params, on_any, v, err) < 0)

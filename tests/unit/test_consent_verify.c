@@ -124,20 +124,24 @@ static const struct tampering {
 	{"UPDATE consent_seal SET entries = ARRAY[entries[2], entries[1]] WHERE number = 2",
 		{"entry 4 (", "is not what was sealed"}},
 	/* two entries change places with all they say */
-	{"UPDATE consent SET seq = -seq WHERE seq IN (3, 4);"
+	{"CREATE TEMP TABLE two AS SELECT tenant_id, 7 - seq AS seq, id, commitment, at "
+	 "FROM consent WHERE seq IN (3, 4); DELETE FROM consent WHERE seq IN (3, 4);"
+	 "INSERT INTO consent OVERRIDING SYSTEM VALUE TABLE two; DROP TABLE two;"
 	 "UPDATE consent_detail SET seq = -seq WHERE seq IN (3, 4);"
-	 "UPDATE consent SET seq = 7 + seq WHERE seq IN (-3, -4);"
 	 "UPDATE consent_detail SET seq = 7 + seq WHERE seq IN (-3, -4)",
 		{"entry 3 (", "entry 4 (", "is not what was sealed"}},
 	/* put in long after */
-	{"INSERT INTO consent VALUES (1, 100, gen_random_uuid(), sha256('x'), "
+	{"INSERT INTO consent OVERRIDING SYSTEM VALUE VALUES (1, 100, gen_random_uuid(), sha256('x'), "
 	 "now() - interval '1 hour')",
+		{"entry 100 (", "is in no seal and waits for none"}},
+	{"INSERT INTO consent OVERRIDING SYSTEM VALUE VALUES (1, 100, gen_random_uuid(), sha256('x'), "
+	 "now() - interval '1 hour'); INSERT INTO consent_unsealed VALUES (1, 100)",
 		{"entry 100 (", "is in no seal though it is old"}},
-	{"INSERT INTO consent VALUES (1, 100, gen_random_uuid(), sha256('x'), "
-	 "now() - interval '1 hour'); INSERT INTO consent_unsealed VALUES (1, 100);"
-	 "SELECT consent_seal_due(10)",
+	{"INSERT INTO consent OVERRIDING SYSTEM VALUE VALUES (1, 100, gen_random_uuid(), "
+	 "sha256('x'), now() - interval '1 hour');"
+	 "INSERT INTO consent_unsealed VALUES (1, 100); SELECT consent_seal_due(10)",
 		{"entry 100 (", "put in later"}},
-	{"INSERT INTO consent VALUES (1, 100, gen_random_uuid(), sha256('x'), now());"
+	{"INSERT INTO consent OVERRIDING SYSTEM VALUE VALUES (1, 100, gen_random_uuid(), sha256('x'), now());"
 	 "UPDATE consent_seal SET entries = entries || 100::bigint, "
 	 "leaves = leaves || sha256('x') WHERE number = 5",
 		{"seal 5: its hash is of something else", "entry 100 ("}},
@@ -179,6 +183,7 @@ test_tampering_is_found(void)
 					t->found[k], f.text);
 		store_env_exec(&env,
 			"DELETE FROM consent; DELETE FROM consent_detail;"
+			"DELETE FROM consent_unsealed;"
 			"DELETE FROM consent_seal; DELETE FROM wish;"
 			"INSERT INTO consent OVERRIDING SYSTEM VALUE TABLE kept.consent;"
 			"INSERT INTO consent_detail TABLE kept.consent_detail;"
