@@ -34,6 +34,18 @@ suppression_rows_fini(struct suppression_rows *rows)
 	rows->n = 0;
 }
 
+/* The beginning of a line that is too long is not kept; 3: of a byte order mark. */
+static void
+drop_long(struct suppression_reader *r)
+{
+	size_t left = r->text.len - r->at;
+
+	if (left <= LINE_MAX_BYTES + 3 || memchr(buf_str(&r->text) + r->at, '\n', left))
+		return;
+	r->too_long = true;
+	r->at += left;
+}
+
 void
 suppression_reader_feed(
 	struct suppression_reader *r, const char *data, size_t len, bool at_end)
@@ -42,6 +54,7 @@ suppression_reader_feed(
 	r->at = 0;
 	buf_add(&r->text, data, len);
 	r->at_end = at_end;
+	drop_long(r);
 }
 
 static void
@@ -109,13 +122,16 @@ read_line(struct suppression_reader *r, struct suppression_rows *rows, const cha
 		return;
 	}
 	first_field(s, len, field);
-	if (!field[0] || field[0] == '#' ||
-		(r->line == 1 && !strpbrk(field, "0123456789@")))
-		return;
 	if (!utf8_valid(field, strlen(field))) {
 		reject(r, "is no valid UTF-8");
-	} else if (!address_make(r->kind, field, r->region[0] ? r->region : NULL, &a) ||
-		   !a.normal) {
+		return;
+	}
+	if (!field[0] || field[0] == '#' ||
+		(r->line == 1 && !strpbrk(field, "0123456789@") &&
+			!strstr(field, "\xef\xbc"))) /* full-width digits */
+		return;
+	if (!address_make(r->kind, field, r->region[0] ? r->region : NULL, &a) ||
+		!a.normal) {
 		reject(r, not_an_address(r));
 	} else {
 		buf_add(&rows->values, a.value, strlen(a.value) + 1);
@@ -141,11 +157,6 @@ next_line(struct suppression_reader *r, struct suppression_rows *rows)
 		r->at += left;
 		read_line(r, rows, s, left);
 		return true;
-	}
-	/* the beginning of a line that is too long is not kept */
-	if (left > LINE_MAX_BYTES) {
-		r->too_long = true;
-		r->at += left;
 	}
 	return false;
 }
