@@ -14,6 +14,9 @@
 -- members (wishes_of). A denial is written for every member, so it outlives an unmerge. An
 -- allowance said while contacts are merged counts while those merges last (merges), and
 -- then for none of them; one for an address belongs to the member that has the address.
+--
+-- OFFSET 0, here as in 023-lookup.sql: one look into an index per row, also while the
+-- planner believes the tables to be empty.
 
 -- ---- Small things -------------------------------------------------------------------
 
@@ -192,7 +195,8 @@ begin
 		select array_agg(c.seq order by c.seq),
 			array_agg(consent_leaf(c.seq, c.id, c.at, c.commitment) order by c.seq)
 		into v_entries, v_leaves
-		from taken t join consent c on c.tenant_id = v_tenant and c.seq = t.seq;
+		from taken t cross join lateral (select * from consent
+			where tenant_id = v_tenant and seq = t.seq offset 0) c;
 		continue when v_entries is null;
 		select number, hash into v_last from consent_seal
 		where tenant_id = v_tenant order by number desc limit 1;
@@ -409,7 +413,7 @@ begin
 				and w.kind = p_at->>'kind' and w.purpose = p_at->>'purpose'
 				and w.address_kind = p_at->>'address_kind'
 				and w.address_value = p_at->>'address_value'
-				and w.own = 'denied' and w.merges is null)
+				and w.own = 'denied' and w.merges is null offset 0)
 	loop
 		v_seq := consent_append(p_tenant, p_actor, p_role, v_member, v_act, p_says);
 		insert into wish (tenant_id, contact_id, kind, purpose, address_kind,
@@ -877,13 +881,13 @@ create function suppression_reasons(p_tenant integer, p_kind text, p_value text)
 returns text[] language sql stable as $$
 	select array(
 		select reason from suppression where tenant_id = p_tenant and kind = p_kind
-			and (value = p_value or value = address_hash(p_tenant, p_kind, p_value))
+			and value = any (array[p_value, address_hash(p_tenant, p_kind, p_value)])
 		union
 		select 'do_not_call' from suppression_list l
 		where l.tenant_id = p_tenant and exists (select from suppression_listed s
 			where s.tenant_id = p_tenant and s.list_id = l.id
 				and s.generation = l.generation and s.kind = p_kind
-				and s.value = p_value)
+				and s.value = p_value offset 0)
 		order by 1)
 $$;
 
@@ -903,42 +907,77 @@ create function suppression_json(p_kind text, p_value text, p_reason text, p_lis
 		'reason', p_reason, 'list', p_list, 'source', p_source, 'at', time_text(p_at))
 $$;
 
--- Everything that stands against an address, or all of it page by page: one row each, with
--- its place in the order.
+-- The place of a suppression in the order of all.
+create function suppression_place(p_kind text, p_value text, p_reason text, p_list text)
+returns text language sql stable as $$
+	select encode(convert_to(to_json(array[p_kind, p_value, p_reason, p_list])::text,
+		'UTF8'), 'hex')
+$$;
+
+-- Everything that stands against an address.
+create function suppression_of(p_tenant integer, p_kind text, p_value text)
+returns table (kind text, value text, reason text, list text, source text, at timestamptz)
+language sql stable as $$
+	select s.kind, s.value, s.reason, '', s.source, s.at from suppression s
+	where s.tenant_id = p_tenant and s.kind = p_kind
+		and s.value = any (array[p_value, address_hash(p_tenant, p_kind, p_value)])
+	union all
+	select p_kind, p_value, 'do_not_call', l.name, l.source, l.replaced_at
+	from suppression_list l
+	where l.tenant_id = p_tenant and exists (select from suppression_listed s
+		where s.tenant_id = p_tenant and s.list_id = l.id
+			and s.generation = l.generation and s.kind = p_kind
+			and s.value = p_value offset 0)
+$$;
+
+-- Everything that is suppressed, in order.
+create function suppression_all(p_tenant integer, p_reason text, p_list text,
+	p_after text[], p_limit integer)
+returns table (kind text, value text, reason text, list text, source text, at timestamptz)
+language sql stable as $$
+	(select s.kind, s.value, s.reason, '', s.source, s.at from suppression s
+		where s.tenant_id = p_tenant and p_list is null
+			and (p_reason is null or s.reason = p_reason)
+			and (s.kind, s.value, s.reason, '')
+				> (p_after[1], p_after[2], p_after[3], p_after[4])
+		order by s.kind, s.value, s.reason limit p_limit)
+	union all
+	(select n.kind, n.value, 'do_not_call', l.name, l.source, l.replaced_at
+		from suppression_list l cross join lateral (
+			select s.kind, s.value from suppression_listed s
+			where s.tenant_id = p_tenant and s.list_id = l.id
+				and s.generation = l.generation
+				and (s.kind, s.value) >= (p_after[1], p_after[2])
+				and (s.kind, s.value, 'do_not_call', l.name)
+					> (p_after[1], p_after[2], p_after[3], p_after[4])
+			order by s.kind, s.value limit p_limit) n
+		where l.tenant_id = p_tenant and (p_list is null or l.name = p_list)
+			and (p_reason is null or p_reason = 'do_not_call'))
+$$;
+
+-- One page of either, each with its place in the order.
 create function suppression_page(p_tenant integer, p_kind text, p_value text,
 	p_reason text, p_list text, p_after text[], p_limit integer)
 returns table (place text, item json) language plpgsql stable as $$
 declare
-	v_hash text := address_hash(p_tenant, p_kind, p_value);
 	v_after text[] := coalesce(p_after, array['', '', '', '']);
 begin
+	if p_value is not null then
+		return query
+		select suppression_place(s.kind, s.value, s.reason, s.list), suppression_json(
+			s.kind, s.value, s.reason, nullif(s.list, ''), s.source, s.at)
+		from suppression_of(p_tenant, p_kind, p_value) s
+		where (p_reason is null or s.reason = p_reason)
+			and (p_list is null or s.list = p_list)
+			and (s.kind, s.value, s.reason, s.list)
+				> (v_after[1], v_after[2], v_after[3], v_after[4])
+		order by s.kind, s.value, s.reason, s.list limit p_limit;
+		return;
+	end if;
 	return query
-	select encode(convert_to(to_json(array[s.kind, s.value, s.reason, s.list])::text,
-		'UTF8'), 'hex'),
+	select suppression_place(s.kind, s.value, s.reason, s.list),
 		suppression_json(s.kind, s.value, s.reason, nullif(s.list, ''), s.source, s.at)
-	from (
-		(select kind, value, reason, '' as list, source, at from suppression
-			where tenant_id = p_tenant and p_list is null
-				and (p_value is null or (kind = p_kind and value in (p_value, v_hash)))
-				and (p_reason is null or reason = p_reason)
-				and (kind, value, reason, '') > (v_after[1], v_after[2], v_after[3],
-					v_after[4])
-			order by kind, value, reason limit p_limit)
-		union all
-		(select n.kind, n.value, 'do_not_call', l.name, l.source, l.replaced_at
-			from suppression_list l cross join lateral (
-				select s.kind, s.value from suppression_listed s
-				where s.tenant_id = p_tenant and s.list_id = l.id
-					and s.generation = l.generation
-					and (p_value is null
-						or (s.kind = p_kind and s.value = p_value))
-					and (s.kind, s.value) >= (v_after[1], v_after[2])
-					and (s.kind, s.value, 'do_not_call', l.name)
-						> (v_after[1], v_after[2], v_after[3], v_after[4])
-				order by s.kind, s.value limit p_limit) n
-			where l.tenant_id = p_tenant and (p_list is null or l.name = p_list)
-				and (p_reason is null or p_reason = 'do_not_call'))
-		) s
+	from suppression_all(p_tenant, p_reason, p_list, v_after, p_limit) s
 	order by s.kind, s.value, s.reason, s.list limit p_limit;
 end $$;
 
@@ -1126,13 +1165,12 @@ begin
 			where l.tenant_id = v_tenant and l.id = v_list
 				and (l.generation = v_generation or (l.importing = v_generation
 					and l.importing_at > now() - interval '10 minutes')));
-		delete from suppression_listed s using (
-			select kind, value from suppression_listed
-			where tenant_id = v_tenant and list_id = v_list
-				and generation = v_generation
-			order by kind, value limit p_max - v_gone) d
-		where s.tenant_id = v_tenant and s.list_id = v_list
-			and s.generation = v_generation and s.kind = d.kind and s.value = d.value;
+		-- nobody else changes rows of such a generation, so they stay where they are
+		delete from suppression_listed where tenant_id = v_tenant
+			and ctid = any (array(select ctid from suppression_listed
+				where tenant_id = v_tenant and list_id = v_list
+					and generation = v_generation
+				order by kind, value limit p_max - v_gone));
 		get diagnostics v_n = row_count;
 		v_gone := v_gone + v_n;
 	end loop;
@@ -1156,7 +1194,7 @@ begin
 	select distinct p_tenant, i.kind, address_hash(p_tenant, i.kind, i.value), 'erased', ''
 	from identity i where i.tenant_id = p_tenant and i.contact_id = any (p_members)
 		and (v_silent or exists (select from suppression s where s.tenant_id = p_tenant
-			and s.kind = i.kind and s.value = i.value))
+			and s.kind = i.kind and s.value = i.value offset 0))
 	on conflict do nothing;
 	-- what others have too is theirs
 	delete from suppression s using identity i
@@ -1189,7 +1227,8 @@ end $$;
 --              denied, allowed: [{kind, purpose}…], wrote: {kind: time}}], best first:
 --              what is denied or allowed for this very address, everything taken together
 --              (a general allowance covers the addresses of the member that gave it, so a
---              merge opens no address to anything), and when they last wrote from it
+--              merge opens no address to anything), and when they last wrote from it (among
+--              the last 1000 entries of each member)
 create function gate_contact(p_tenant integer, p_id uuid) returns jsonb
 language plpgsql stable as $$
 declare
@@ -1219,11 +1258,13 @@ begin
 	wrote as (
 		select i.remote_kind, i.remote_value, i.kind, max(i.at) as at
 		from unnest(v_members) m(id) cross join lateral (
-			select t.id from timeline t
-			where t.tenant_id = p_tenant and t.contact_id = m.id
-				and t.direction = 'in' and t.kind <> all ('{call,note,visit}')
+			select t.id from (select id, direction, kind from timeline
+				where tenant_id = p_tenant and contact_id = m.id
+				order by id desc limit 1000) t
+			where t.direction = 'in' and t.kind <> all ('{call,note,visit}')
 			order by t.id desc limit 100) t
-		join interaction i on i.tenant_id = p_tenant and i.id = t.id
+		cross join lateral (select * from interaction
+			where tenant_id = p_tenant and id = t.id offset 0) i
 		where i.remote_value is not null group by 1, 2, 3)
 	select jsonb_build_object('contact', c.id, 'merged_from', nullif(p_id, v_root),
 		'name', c.name, 'language', c.language, 'timezone', coalesce(c.timezone,

@@ -14,16 +14,19 @@ FROM preferences_put($1::int, $2::text, $3::text, $4::uuid, $5::jsonb, $6::text[
 
 -- name: consent_list
 -- Newest first, of all members; a decision that was written for several of them once.
+WITH member AS MATERIALIZED (
+	SELECT array(SELECT contact_members($1::int, contact_root($1::int, $2::uuid))) AS ids)
 SELECT d.seq, consent_json($1::int, d.seq)
-FROM consent_detail d
-WHERE d.tenant_id = $1::int
-	AND d.contact_id IN (SELECT contact_members($1::int, contact_root($1::int, $2::uuid)))
-	AND ($3::bigint IS NULL OR d.seq < $3::bigint)
-	AND NOT EXISTS (SELECT FROM consent_detail o
-		WHERE o.act = d.act AND o.tenant_id = $1::int AND o.seq > d.seq
-			AND o.contact_id IN (SELECT contact_members($1::int,
-				contact_root($1::int, $2::uuid))))
-ORDER BY d.seq DESC LIMIT $4::int
+FROM (SELECT e.seq FROM member, unnest(member.ids) m(id) CROSS JOIN LATERAL (
+		SELECT d.seq FROM consent_detail d
+		WHERE d.contact_id = m.id AND d.tenant_id = $1::int
+			AND ($3::bigint IS NULL OR d.seq < $3::bigint)
+			AND NOT EXISTS (SELECT FROM consent_detail o
+				WHERE o.act = d.act AND o.tenant_id = $1::int AND o.seq > d.seq
+					AND o.contact_id = ANY (member.ids) OFFSET 0)
+		ORDER BY d.seq DESC LIMIT $4::int) e
+	ORDER BY e.seq DESC LIMIT $4::int) d
+ORDER BY d.seq DESC
 
 -- name: consent_contact
 SELECT contact_root($1::int, $2::uuid)

@@ -17,7 +17,7 @@
 #define SWEEP_MAX   20000
 #define DEADLINE_MS 30000
 #define RETRY_MS    1000
-#define LAST_MS	    2000
+#define LAST_MS	    1000
 
 struct wishes_keeper {
 	struct store *store;

@@ -90,7 +90,9 @@ UNION ALL
 UNION ALL
 (SELECT 'w', NULL, NULL, to_json(p.preferred)::text, d.denied::text,
 		d.silent::text, NULL, NULL, NULL
-	FROM one JOIN preference p ON p.tenant_id = $1::int AND p.contact_id = one.id
+	FROM one CROSS JOIN LATERAL (
+		SELECT preferred FROM preference
+		WHERE tenant_id = $1::int AND contact_id = one.id OFFSET 0) p
 	CROSS JOIN LATERAL (
 		SELECT coalesce(json_agg(json_strip_nulls(json_build_object('kind', w.kind,
 				'purpose', w.purpose, 'identity',
