@@ -21,7 +21,7 @@
 -- ---- Small things -------------------------------------------------------------------
 
 -- A UUIDv7 of now (RFC 9562 5.7).
-create function uuid_now() returns uuid language sql volatile as $$
+create function uuid_v7() returns uuid language sql volatile as $$
 	select (lpad(to_hex((extract(epoch from clock_timestamp()) * 1000)::bigint), 12, '0')
 		|| '7' || substr(r, 14, 3) || substr(r, 17, 16))::uuid
 	from replace(gen_random_uuid()::text, '-', '') r
@@ -214,7 +214,7 @@ end $$;
 create function consent_append(p_tenant integer, p_actor text, p_role text, p_contact uuid,
 	p_act uuid, p_says jsonb) returns bigint language plpgsql as $$
 declare
-	v_id uuid := uuid_now();
+	v_id uuid := uuid_v7();
 	v_at timestamptz := clock_timestamp();
 	v_salt bytea := uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
 	v_payload text;
@@ -402,7 +402,7 @@ $$;
 create function consent_deny(p_tenant integer, p_actor text, p_role text, p_members uuid[],
 	p_at jsonb, p_says jsonb, p_always boolean) returns bigint language plpgsql as $$
 declare
-	v_act uuid := uuid_now();
+	v_act uuid := uuid_v7();
 	v_member uuid;
 	v_seq bigint;
 begin
@@ -432,7 +432,7 @@ end $$;
 create function consent_allow(p_tenant integer, p_actor text, p_role text, p_root uuid,
 	p_members uuid[], p_at jsonb, p_says jsonb) returns bigint language plpgsql as $$
 declare
-	v_act uuid := uuid_now();
+	v_act uuid := uuid_v7();
 	v_owners uuid[] := p_members;
 	v_merges bigint[];
 	v_member uuid;
@@ -675,7 +675,7 @@ begin
 			select contact_id from identity where tenant_id = p_tenant
 				and kind = v_at->>'address_kind' and value = v_at->>'address_value'
 				and contact_id = any (c.members)
-			order by trust desc, first_seen limit 1), c.root), uuid_now(), v_says);
+			order by trust desc, first_seen limit 1), c.root), uuid_v7(), v_says);
 		v_expires := extract(epoch from now())::bigint + (p_entry->>'pending_s')::bigint;
 		insert into consent_pending select p_tenant, v_seq, contact_id,
 			to_timestamp(v_expires) from consent_detail
@@ -803,7 +803,7 @@ begin
 			contact_members(p_tenant, contact_root(p_tenant, r)) m order by m);
 	end loop;
 	if v_roots = '{}' then
-		v_roots := array[uuid_now()];
+		v_roots := array[uuid_v7()];
 		insert into contact (tenant_id, id) values (p_tenant, v_roots[1]);
 		insert into identity (tenant_id, kind, value, contact_id, trust, source)
 		values (p_tenant, p_address_kind, p_address_value, v_roots[1], 0, p_source);
@@ -1211,7 +1211,7 @@ begin
 	delete from wish where tenant_id = p_tenant and contact_id = any (p_members);
 	delete from preference where tenant_id = p_tenant and contact_id = any (p_members);
 	if v_entries is not null then
-		perform consent_append(p_tenant, p_actor, p_role, null, uuid_now(),
+		perform consent_append(p_tenant, p_actor, p_role, null, uuid_v7(),
 			jsonb_build_object('decision', 'erased', 'state', 'confirmed',
 				'erased', to_jsonb(v_entries)));
 	end if;
@@ -1227,7 +1227,9 @@ end $$;
 --              denied, allowed: [{kind, purpose}…], wrote: {kind: time}}], best first:
 --              what is denied or allowed for this very address, everything taken together
 --              (a general allowance covers the addresses of the member that gave it, so a
---              merge opens no address to anything), and when they last wrote from it (among
+--              merge opens no address to anything), and when they last wrote from it;
+--              shared: other contacts have it too, and others_denied: what those deny for
+--              it (kind and purpose '*': do not contact) (among
 --              the last 1000 entries of each member)
 create function gate_contact(p_tenant integer, p_id uuid) returns jsonb
 language plpgsql stable as $$
@@ -1243,7 +1245,11 @@ begin
 		select * from wishes_said(p_tenant, v_members) where kind <> '*'),
 	held as materialized (
 		select i.kind, i.value, max(i.trust) as trust, max(i.last_seen) as last_seen,
-			min(i.first_seen) as first_seen, array_agg(i.contact_id) as owners
+			min(i.first_seen) as first_seen, array_agg(i.contact_id) as owners,
+			array(select o.contact_id from identity o
+				where o.tenant_id = p_tenant and o.kind = i.kind
+					and o.value = i.value and o.contact_id <> all (v_members)
+				order by o.contact_id limit 20) as others
 		from unnest(v_members) m(id) cross join lateral (select * from identity
 			where contact_id = m.id and tenant_id = p_tenant offset 0) i
 		group by 1, 2 order by trust desc, first_seen, 1, 2 limit 100),
@@ -1285,6 +1291,15 @@ begin
 				'purpose', r.purpose) order by r.kind, r.purpose) from ruled r
 				where r.akind = h.kind and r.avalue = h.value and r.allowed
 					and not r.denied), '[]'),
+			'shared', h.others <> '{}',
+			'others_denied', coalesce((select jsonb_agg(distinct jsonb_build_object(
+				'kind', o.kind, 'purpose', o.purpose))
+				from unnest(h.others) other(id), wishes_said(p_tenant,
+					array(select contact_members(p_tenant,
+						contact_root(p_tenant, other.id)))) o
+				where o.says = 'denied' and (o.address_kind = ''
+					or (o.address_kind = h.kind
+						and o.address_value = h.value))), '[]'),
 			'wrote', coalesce((select jsonb_object_agg(w.kind, time_text(w.at))
 				from wrote w where w.remote_kind = h.kind
 					and w.remote_value = h.value), '{}'))

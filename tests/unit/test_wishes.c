@@ -686,6 +686,26 @@ test_the_gate_is_told_per_address(void)
 	unmerge(50);
 }
 
+static void
+test_the_gate_is_told_of_shared_addresses(void)
+{
+	struct uuid a = person(52), b = person(53);
+
+	store_env_exec(&env,
+		"INSERT INTO identity (tenant_id, kind, value, contact_id, trust) VALUES "
+		"(1, 'phone', '+886911000052', '01900000-0000-7000-8000-000000000035', 1)");
+	CHECK_INT(put(&b, "{\"denied\":[" SMS "," MAIL "]}"), STORE_OK);
+	preference_for_gate(&env.store, staff.tenant, &a, store_got_answer, &got);
+	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
+	CHECK(strstr(got.json, "\"shared\": true"));
+	CHECK(strstr(got.json, "\"others_denied\": [{\"kind\": \"email\""));
+	preference_for_gate(&env.store, staff.tenant, &b, store_got_answer, &got);
+	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
+	CHECK(strstr(got.json, "\"shared\": true") &&
+		strstr(got.json, "\"shared\": false"));
+	CHECK(!strstr(got.json, "\"others_denied\": [{"));
+}
+
 /* ---- Property --------------------------------------------------------------------- */
 
 #define PEOPLE 4
@@ -857,6 +877,7 @@ main(void)
 	TEST(test_the_ledger_can_only_be_added_to);
 	TEST(test_a_screen_pop_shows_them);
 	TEST(test_the_gate_is_told_per_address);
+	TEST(test_the_gate_is_told_of_shared_addresses);
 	TEST(test_consent_never_widens_by_a_merge);
 	store_env_stop(&env);
 	return test_done();
