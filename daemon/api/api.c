@@ -7,6 +7,7 @@
 #include <api/import.h>
 #include <api/metrics.h>
 #include <api/routes.h>
+#include <api/suppressions.h>
 #include <api/web.h>
 
 #include <clock.h>
@@ -43,6 +44,23 @@ static const struct route routes[] = {
 	{"PATCH /v1/contacts/{}", ROLES_WRITE | SIGHT_KEPT, true, route_contact_patch},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL | SIGHT_KEPT, true,
 		route_contact_timeline},
+	{"GET /v1/contacts/{}/preferences", ROLES_ALL | SIGHT_PATH, true,
+		route_preferences_get},
+	{"PUT /v1/contacts/{}/preferences", ROLES_WRITE | SIGHT_PATH, true,
+		route_preferences_put},
+	{"GET /v1/contacts/{}/consents", ROLES_ALL | SIGHT_PATH, true,
+		route_consent_list},
+	{"POST /v1/contacts/{}/consents", ROLES_WRITE | SIGHT_PATH, true,
+		route_consent_record},
+	{"POST /v1/contacts/{}/consents/{}/confirm", ROLES_WRITE | SIGHT_PATH, true,
+		route_consent_confirm},
+	{"GET /v1/suppressions", ROLES_ALL, true, route_suppression_list},
+	{"POST /v1/suppressions", ROLES_WRITE, true, route_suppression_add},
+	{"DELETE /v1/suppressions", ROLES_LEAD_INTEGRATION, true,
+		route_suppression_remove},
+	{"GET /v1/suppressions/lists", ROLES_ALL, true, route_suppression_lists},
+	{"POST /v1/suppressions/import", ROLES_LEAD_INTEGRATION, true,
+		route_suppression_import},
 	{"POST /v1/contacts/{}/merge", ROLES_WRITE, true, route_contact_merge},
 	{"POST /v1/contacts/{}/unmerge", ROLES_WRITE, true, route_contact_unmerge},
 	{"GET /v1/merge-suggestions", ROLES_ALL, true, route_suggestion_list},
@@ -108,7 +126,8 @@ struct api {
 static bool
 takes_any_length(const struct route *route)
 {
-	return route->handler == route_contact_import;
+	return route->handler == route_contact_import ||
+	       route->handler == route_suppression_import;
 }
 
 static const struct route *
@@ -170,6 +189,7 @@ api_new(struct app *app)
 	app->keys = key_cache_new();
 	app->metrics = metrics_new();
 	app->imports = imports_new(app);
+	app->suppression_imports = suppression_imports_new();
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -186,6 +206,7 @@ api_free(struct api **api)
 		return;
 	key_cache_free(&(*api)->app->keys);
 	imports_free(&(*api)->app->imports);
+	suppression_imports_free(&(*api)->app->suppression_imports);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

@@ -344,6 +344,7 @@ close_rooms(struct app *app)
 	if (app->writer)
 		writer_close(&app->writer, CLOSE_WRITER_MS);
 	save_states(app);
+	wishes_keeper_free(&app->keeper);
 	if (app->webhooks)
 		webhooks_stop(app->webhooks, STOP_WEBHOOKS_MS);
 	lease_close(&app->lease);

@@ -16,6 +16,7 @@
 #include <io/lease.h>
 #include <io/loop.h>
 #include <io/redis.h>
+#include <people/wishes_keeper.h>
 #include <timeline/writer.h>
 
 struct imports;
@@ -55,6 +56,8 @@ struct app {
 	struct lookups *lookups;
 	struct regimes *regimes; /* outreach/regimes.h */
 	struct imports *imports; /* api/import.h */
+	struct suppression_imports *suppression_imports; /* api/suppressions.h */
+	struct wishes_keeper *keeper;
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

@@ -14,6 +14,11 @@
 	H(route_contact_merge) H(route_contact_unmerge) \
 	H(route_suggestion_list) H(route_suggestion_accept) \
 	H(route_suggestion_reject) \
+	H(route_preferences_get) H(route_preferences_put) \
+	H(route_consent_list) H(route_consent_record) H(route_consent_confirm) \
+	H(route_suppression_list) H(route_suppression_add) \
+	H(route_suppression_remove) H(route_suppression_lists) \
+	H(route_suppression_import) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \

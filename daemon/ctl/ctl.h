@@ -129,6 +129,9 @@ extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_
 	cmd_interaction_show;
 extern const struct ctl_command cmd_contact_merge, cmd_contact_unmerge,
 	cmd_suggestions_list, cmd_suggestions_accept, cmd_suggestions_reject;
+extern const struct ctl_command cmd_preferences, cmd_consent_list, cmd_consent_record,
+	cmd_consent_verify, cmd_suppression_list, cmd_suppression_add,
+	cmd_suppression_remove, cmd_suppression_import;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 	cmd_agent_set, cmd_agent_state, cmd_agent_token, cmd_agent_tokens,
 	cmd_agent_revoke;

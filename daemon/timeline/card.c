@@ -61,15 +61,17 @@ card_new_contact_id(
 	return uuid_derive(at_us, name);
 }
 
-/* Nothing is known of anybody's wishes yet. */
+/* The wishes: JSON arrays as the database has made them. That somebody wants to be left
+ * alone is said only then. */
 static void
-put_no_preferences(struct json_out *j)
+put_preferences(
+	struct json_out *j, const char *preferred, const char *denied, bool silent)
 {
 	json_put_object(j, "preferences");
-	json_put_array(j, "preferred");
-	json_put_array_end(j);
-	json_put_array(j, "denied");
-	json_put_array_end(j);
+	json_put_raw(j, "preferred", preferred);
+	json_put_raw(j, "denied", denied);
+	if (silent)
+		json_put_bool(j, "do_not_contact", true);
 	json_put_object_end(j);
 }
 
@@ -102,7 +104,7 @@ card_unnamed_json(
 	json_put_array(&j, "identities");
 	put_identity(&j, addr->kind, addr->value, trust);
 	json_put_array_end(&j);
-	put_no_preferences(&j);
+	put_preferences(&j, "[]", "[]", false);
 	json_put_raw(&j, "attributes", "{}");
 	json_put_null(&j, "organisation");
 	json_put_object_end(&j);
@@ -157,6 +159,21 @@ put_organisation(struct json_out *j, const struct pg_answer *a)
 	json_put_null(j, "organisation");
 }
 
+/* Nearly nobody has any. */
+static void
+put_wishes(struct json_out *j, const struct pg_answer *a)
+{
+	size_t row = 0, n = pg_rows(a, 0);
+
+	while (row < n && row_tag(a, row) != 'w')
+		row++;
+	if (row == n)
+		put_preferences(j, "[]", "[]", false);
+	else
+		put_preferences(j, pg_text(a, 0, row, COL_A), pg_text(a, 0, row, COL_B),
+			str_eq(pg_text(a, 0, row, COL_C), "true"));
+}
+
 /* A candidate is shown by who it is; its addresses are another matter. */
 static void
 put_contact(struct json_out *j, const struct pg_answer *a, size_t row, bool alone)
@@ -170,7 +187,7 @@ put_contact(struct json_out *j, const struct pg_answer *a, size_t row, bool alon
 	json_put_bool(j, "vip", str_eq(pg_text(a, 0, row, COL_D), "true"));
 	if (alone) {
 		put_identities(j, a);
-		put_no_preferences(j);
+		put_wishes(j, a);
 		json_put_raw(j, "attributes", pg_text(a, 0, row, COL_F));
 		put_organisation(j, a);
 	}

@@ -70,8 +70,8 @@ DELETE FROM quarantine WHERE tenant_id = $1::int AND id = $2::uuid
 --   m  a merged one, or one who had the number long ago: ask card_shared
 --   i  an address of it
 --   o  the organisation it belongs to
+--   w  its wishes, if it has any: one look by the key; preferred, denied, do-not-contact
 --   r  an entry of its timeline, from the covering index alone, newest first
--- A later table of wishes adds its own tag.
 WITH one AS MATERIALIZED (
 	SELECT c.id, i.trust, c.name, c.language, c.timezone, c.vip, c.roles, c.attributes,
 		c.organisation, c.merged_into IS NULL AND NOT EXISTS (SELECT FROM contact m
@@ -99,6 +99,23 @@ UNION ALL
 	FROM one JOIN contact g ON g.tenant_id = $1::int AND g.id = one.organisation
 	JOIN contact o ON o.tenant_id = $1::int AND o.id = coalesce(g.merged_into, g.id)
 	WHERE one.simple AND o.id <> one.id)
+UNION ALL
+(SELECT 'w', NULL, NULL, to_json(p.preferred)::text, d.denied::text,
+		d.silent::text, NULL, NULL, NULL
+	FROM one CROSS JOIN LATERAL (
+		SELECT preferred FROM preference
+		WHERE tenant_id = $1::int AND contact_id = one.id OFFSET 0) p
+	CROSS JOIN LATERAL (
+		SELECT coalesce(json_agg(json_strip_nulls(json_build_object('kind', w.kind,
+				'purpose', w.purpose, 'identity',
+				identity_json(w.address_kind, w.address_value)::json))
+				ORDER BY w.kind, w.purpose, w.address_kind, w.address_value)
+				FILTER (WHERE w.kind <> '*'), '[]') AS denied,
+			coalesce(bool_or(w.kind = '*'), false) AS silent
+		FROM (SELECT * FROM wish
+			WHERE tenant_id = $1::int AND contact_id = one.id AND own = 'denied'
+			ORDER BY kind, purpose, address_kind, address_value LIMIT 51) w) d
+	WHERE one.simple)
 UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM one CROSS JOIN LATERAL (
@@ -160,6 +177,9 @@ UNION ALL
 	JOIN contact g ON g.tenant_id = $1::int AND g.id = c.organisation
 	JOIN contact o ON o.tenant_id = $1::int AND o.id = coalesce(g.merged_into, g.id)
 	WHERE o.id <> c.id)
+UNION ALL
+(SELECT 'w', NULL, NULL, w.preferred, w.denied, w.do_not_contact::text, NULL, NULL, NULL
+	FROM one CROSS JOIN LATERAL wishes_card($1::int, one.root) w)
 UNION ALL
 (SELECT 'r', t.id, NULL, t.kind, t.direction, t.agent, t.summary, t.disposition, t.channel
 	FROM member m CROSS JOIN LATERAL (

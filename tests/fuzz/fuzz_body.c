@@ -2,6 +2,7 @@
  * the checks of contacts let through is valid text for PostgreSQL, of bounded size. */
 #include <mem.h>
 #include <people/contact_body.h>
+#include <people/preference_body.h>
 #include <str.h>
 
 #include <assert.h>
@@ -53,6 +54,24 @@ try_body(const json_t *body, bool is_patch)
 	contact_body_fini(&b);
 }
 
+/* What is made of a body, or nothing with a sentence. */
+static void
+try_wishes(const json_t *body,
+	json_t *make(struct check *, const struct tenant *, const char *))
+{
+	static const struct tenant tenant = {
+		.id = 1, .name = "default", .region = "TW", .timezone = "UTC"};
+	struct check c;
+	check_init(&c, body);
+	json_t *made = make(&c, &tenant, "key:fuzz");
+	assert(!made == !!c.why[0]);
+	check_texts(made);
+	char *text = made ? json_dumps(made, JSON_COMPACT) : NULL;
+	assert(!made || (text && strlen(text) < 1024 * 1024));
+	free(text);
+	json_decref(made);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -62,6 +81,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (json_is_object(body)) {
 		try_body(body, false);
 		try_body(body, true);
+		try_wishes(body, preference_body_make);
+		try_wishes(body, consent_body_make);
 	}
 	json_decref(body);
 	return 0;

@@ -156,3 +156,37 @@ def test_webhooks_are_as_described(pbx, agrees, eventually):
         assert agrees(method, path, route, body)["status"] >= 400
     agrees("DELETE", one, described)
     agrees("DELETE", one, described)
+
+
+def test_wishes_are_as_described(pbx, agrees):
+    contact = pbx[0].api().contact("A", PHONE)
+    mine, described = f"/v1/contacts/{contact['id']}", "/v1/contacts/{id}"
+    sms = {"kind": "sms", "purpose": "marketing", "identity": {"kind": "phone",
+                                                               "value": PHONE}}
+    agrees("GET", f"{mine}/preferences", f"{described}/preferences")
+    for body in ({"preferred": ["sms"], "denied": [{"kind": "email", "purpose": "survey"}],
+                  "allowed": [sms], "do_not_contact": True, "quiet_hours": [
+                      {"days": "sat,sun", "from": "00:00", "to": "24:00"}]},
+                 {"preferred": 7}):
+        agrees("PUT", f"{mine}/preferences", f"{described}/preferences", body)
+    made = agrees("POST", f"{mine}/consents", f"{described}/consents", {
+        "decision": "allowed", "double_opt_in": True, "form_version": "3", **sms})
+    confirm = f"{described}/consents/{{entry}}/confirm"
+    agrees("POST", f"{mine}/consents/{made['id']}/confirm", confirm, {"token": "x"})
+    # denied before it was asked for: that does not stand against it
+    agrees("POST", f"{mine}/consents/{made['id']}/confirm", confirm,
+           {"token": made["token"]})
+    agrees("POST", f"{mine}/consents/{made['id']}/confirm", confirm,
+           {"token": made["token"]})
+    agrees("POST", f"{mine}/consents", f"{described}/consents", {"decision": "maybe"})
+    assert len(agrees("GET", f"{mine}/consents", f"{described}/consents")["items"]) == 5
+    agrees("POST", "/v1/suppressions", body={"kind": "phone", "value": PHONE})
+    agrees("POST", "/v1/suppressions", body={"kind": "phone", "value": PHONE})
+    agrees("POST", "/v1/suppressions", body={"kind": "phone"})
+    answer = pbx[0].api().request("POST", "/v1/suppressions/import", b"0912345679\nx",
+                                  {"Content-Type": "text/csv"}, {"list": "l", "mode": "add"})
+    assert answer.status == 200, answer
+    assert agrees("GET", "/v1/suppressions")["items"]
+    assert agrees("GET", "/v1/suppressions/lists")["items"]
+    agrees("DELETE", "/v1/suppressions?list=l")
+    agrees("DELETE", "/v1/suppressions?list=l")
