@@ -240,7 +240,7 @@ test_the_keeper_seals_within_a_second(void)
 	int64_t until = clock_mono_us() + 20000000;
 
 	store_env_exec(
-		&env, "SELECT consent_append(1, 'a', '', NULL, uuid_v7(), '{}')");
+		&env, "SELECT consent_append(1, 'a', '', NULL, uuid_now(), '{}')");
 	while (str_eq(store_env_value(&env, "SELECT count(*) FROM consent_unsealed"),
 		       "1") &&
 		clock_mono_us() < until)
@@ -248,7 +248,7 @@ test_the_keeper_seals_within_a_second(void)
 	CHECK_STR(store_env_value(&env, "SELECT count(*) FROM consent_unsealed"), "0");
 	/* what came last is sealed at the end */
 	store_env_exec(
-		&env, "SELECT consent_append(1, 'a', '', NULL, uuid_v7(), '{}')");
+		&env, "SELECT consent_append(1, 'a', '', NULL, uuid_now(), '{}')");
 	wishes_keeper_free(&k);
 	CHECK_STR(store_env_value(&env, "SELECT count(*) FROM consent_unsealed"), "0");
 	struct found f;

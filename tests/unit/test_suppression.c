@@ -17,7 +17,7 @@
 
 static struct store_env env;
 static struct store_got got;
-static struct actor staff = {NULL, "key:crm", "admin", NULL};
+static struct actor staff = {.name = "key:crm", .role = "admin"};
 
 /* ---- Lines ------------------------------------------------------------------------ */
 

@@ -15,7 +15,7 @@
 static struct store_env env;
 static struct store_got got;
 static size_t told; /* events of the last answer */
-static struct actor staff = {NULL, "key:crm", "admin", NULL};
+static struct actor staff = {.name = "key:crm", .role = "admin"};
 
 static void
 on_wishes(void *arg, const struct store_answer *a, const json_t *events)
