@@ -366,16 +366,13 @@ language sql stable as $$
 	from erasure e where e.tenant_id = p_tenant and e.contact_id = p_id
 $$;
 
--- What is outside of this database is clean now: [{place, count}].
-create function erasure_done(p_tenant integer, p_root uuid, p_counts jsonb) returns text
-language plpgsql as $$
+-- What was erased outside of this database: [{place, count}]; p_complete: all of it.
+create function erasure_done(p_tenant integer, p_root uuid, p_counts jsonb,
+	p_complete boolean) returns text language plpgsql as $$
 begin
-	update erasure e set counts = e.counts || p_counts
-	where e.tenant_id = p_tenant and e.root = p_root
-		and exists (select from erasure m where m.tenant_id = p_tenant
-			and m.contact_id = p_root and m.pending is not null);
-	update erasure e set pending = null
-	where e.tenant_id = p_tenant and e.contact_id = p_root;
+	update erasure e set counts = e.counts || p_counts,
+		pending = case when not p_complete then e.pending end
+	where e.tenant_id = p_tenant and e.root = p_root;
 	return erasure_json(p_tenant, p_root);
 end $$;
 

@@ -4,6 +4,7 @@
 #include <api/caller.h>
 #include <api/import.h>
 #include <api/metrics.h>
+#include <api/privacy.h>
 #include <api/routes.h>
 #include <api/web.h>
 
@@ -37,6 +38,9 @@ static const struct route routes[] = {
 		route_contact_import},
 	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
+	/* Nobody gets a person back who was erased by mistake: admins only. */
+	{"DELETE /v1/contacts/{}", ROLE_ADMIN, true, route_contact_erase},
+	{"GET /v1/contacts/{}/privacy", ROLE_ADMIN, true, route_contact_privacy},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
 	{"POST /v1/lookup", ROLE_ADMIN, false, route_lookup},
 	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
@@ -149,6 +153,7 @@ api_new(struct app *app)
 	app->keys = key_cache_new();
 	app->metrics = metrics_new();
 	app->imports = imports_new(app);
+	app->eraser = eraser_new(app);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -165,6 +170,7 @@ api_free(struct api **api)
 		return;
 	key_cache_free(&(*api)->app->keys);
 	imports_free(&(*api)->app->imports);
+	eraser_free(&(*api)->app->eraser);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

@@ -119,6 +119,7 @@ open_pg(struct app *app, unsigned connections, size_t queue_max, const char *nam
 		.queue_max = queue_max,
 		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,
 		.application_name = name,
+		.server_options = app->pg_options,
 	};
 	struct pg *pg = pg_open(app->loop, &opts);
 	for (const struct embedded *f = embedded_files; f->name; f++)
@@ -242,7 +243,10 @@ open_rooms(struct app *app, struct err *err)
 		.state = on_channel_state,
 		.arg = app,
 	};
-	if (open_http(app, err) < 0)
+	const struct daemon_settings *daemon = conf_values(app->conf, "daemon");
+	if (open_http(app, err) < 0 ||
+		erasure_key_options(daemon->erasure_key, daemon->state_dir,
+			app->pg_options, err) < 0)
 		return -1;
 	app->store.loop = app->loop;
 	app->store.reads =

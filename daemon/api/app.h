@@ -16,8 +16,10 @@
 #include <io/lease.h>
 #include <io/loop.h>
 #include <io/redis.h>
+#include <people/erasure_key.h>
 #include <timeline/writer.h>
 
+struct eraser;
 struct imports;
 struct key_cache;
 struct metrics;
@@ -40,6 +42,7 @@ struct app {
 	int64_t started_mono_us;
 	int exit_code;
 
+	char pg_options[ERASURE_OPTIONS_LEN]; /* of every session of ours */
 	struct store store;
 	struct tenant *tenants; /* n_tenants; also in store.tenants by name */
 	size_t n_tenants;
@@ -53,6 +56,7 @@ struct app {
 	struct key_cache *keys; /* api/caller.h */
 	struct lookups *lookups;
 	struct imports *imports; /* api/import.h */
+	struct eraser *eraser;	 /* api/privacy.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

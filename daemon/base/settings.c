@@ -23,6 +23,11 @@ static const struct conf_key daemon_keys[] = {
 	{"state_dir", CONF_STRING, ROW(daemon_settings, state_dir),
 		"/var/lib/interactd", 0, 4000, 0, NULL,
 		"Where the daemon keeps its spool: a directory on a local disk."},
+	{"erasure_key", CONF_STRING, ROW(daemon_settings, erasure_key), NULL, 64, 64,
+		CONF_SECRET, NULL,
+		"Secret (64 hexadecimal digits) under which the addresses of erased "
+		"people who must not be contacted are hashed; none: erasure.key in "
+		"state_dir, made at the first start."},
 	{"log_level", CONF_CHOICE, ROW(daemon_settings, log_level), "info", 0, 0,
 		CONF_RELOAD, log_levels,
 		"How much is logged: error, warning, info or debug. Only debug shows "

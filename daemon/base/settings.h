@@ -7,7 +7,7 @@
 #include <base/conf.h>
 
 struct daemon_settings {
-	char *state_dir;
+	char *state_dir, *erasure_key;
 	int log_level; /* enum log_level */
 	int64_t pop_timeout_ms, wrapup_ms;
 	int64_t spool_max; /* bytes, per channel */

@@ -390,6 +390,7 @@ phone_calls_json(struct phone *ph, struct json_out *j)
 		struct phone_call *pc = LIST_ENTRY(it, struct phone_call, link);
 		struct call_record r;
 		call_record_init(&r, pc->call, ph->tenant, phone_region(ph), NULL);
+		phone_hide(pc, &r);
 		call_record_json(j, NULL, &r, &pc->contact);
 		call_record_fini(&r);
 	}

@@ -77,6 +77,8 @@ bool phone_save_found(struct phone *, struct call *, const struct uuid *absorbed
 struct tracker *
 phone_tracker_new(struct phone *, const struct tracker_observer *, void *arg);
 
+/* Takes out of the record what must not be told of a forgotten call. */
+void phone_hide(const struct phone_call *, struct call_record *);
 /* Saves calls changed since their last saving, and moves the checkpoint along. */
 void phone_flush(struct phone *);
 /* The time by the phone system's clock, as far as it is known. */
