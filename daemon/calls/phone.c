@@ -341,6 +341,9 @@ static void
 on_flush(void *arg)
 {
 	struct phone *ph = arg;
+	if (ph->forgotten)
+		spool_turn(ph->spool);
+	ph->forgotten = false;
 	phone_flush(ph);
 	phone_heal_begin(ph);
 	spool_look(ph->spool);

@@ -3,7 +3,8 @@
  *
  * The call goes on as one of nobody's: what is saved of it from now on has no number, name
  * or variables, and asks for no contact. (The tracker knows them until it ends.) Its events
- * leave the disk with the segment that is ended here, as soon as no living call needs it. */
+ * leave the disk with the segment that is ended here, and with the one that is ended after
+ * the call, as soon as no living call needs them. */
 #include <calls/phone_priv.h>
 
 #include <mem.h>

@@ -390,6 +390,7 @@ call_ended(void *arg, struct call *c)
 	struct uuid nobody = {{0}};
 	const char *how = call_disposition_text(c->disposition);
 	save(pc, &nobody);
+	ph->forgotten |= c->forgotten;
 	log_debug(ph->who, "call %s ended: %s", c->linked, how ? how : "");
 	subject_end(&pc->subject);
 	phone_call_free(pc);

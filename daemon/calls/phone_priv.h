@@ -37,7 +37,8 @@ struct phone {
 	uint64_t sent_checkpoint; /* given to the writer last */
 	uint64_t flushed;	  /* last_seq at the last flush */
 	bool replaying, synced, closing;
-	bool frozen;	   /* the checkpoint stays: a saving was refused */
+	bool forgotten; /* a call of somebody forgotten ended: its events may go now */
+	bool frozen;	/* the checkpoint stays: a saving was refused */
 	struct heal *heal; /* under way; phone_heal.c */
 	struct loop_timer *heal_timer;
 	unsigned heal_savings; /* of `savings` */

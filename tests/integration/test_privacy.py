@@ -257,7 +257,7 @@ def test_a_call_under_way_goes_on_as_nobodys(pbx, database, subscriber, redis_se
     api = daemon.api()
     gone = make_person(api, GONE)
     call = Steps(fake, "22/direct-answered", {"0912345678": GONE["phone"]}).answer("1001")
-    pop = subscriber.wait_pop(agent="1001", type="pop.update", state="talking")
+    pop = subscriber.wait_pop(agent="1001", state="talking")
     wait_until(lambda: database.one("select count(*) from interaction where kind = 'call' "
                                     "and contact_id = %s::uuid", gone["id"]) == 1,
                20 * SLOW, "the call to be written")
