@@ -612,10 +612,10 @@ begin
 	end loop;
 end $$;
 
--- Made by a role that may make roles; else report_grant and report_login by hand (README).
--- A login is of one tenant.
-create function report_role(p_tenant text, p_login name, p_password text) returns void
-language plpgsql as $$
+-- Makes the login, if the daemon's role may make roles; else both roles are to be there, the
+-- one a member of the other (README), and this gives them their rights. A login is of one
+-- tenant. Its password is nobody's business here.
+create function report_role(p_tenant text, p_login name) returns void language plpgsql as $$
 declare
 	v_tenant integer := (select id from tenant where name = p_tenant);
 begin
@@ -629,16 +629,19 @@ begin
 	if not exists (select from pg_roles where rolname = 'interactd_report') then
 		create role interactd_report nologin;
 	end if;
-	perform report_grant('interactd_report');
 	if not exists (select from pg_roles where rolname = p_login) then
 		execute format('create role %I login', p_login);
+		execute format('alter role %I set default_transaction_read_only = on', p_login);
 	end if;
-	if p_password is not null then
-		execute format('alter role %I password %L', p_login, p_password);
+	if exists (select from pg_roles where rolname = p_login
+		and (rolsuper or rolbypassrls)) or pg_has_role(p_login, current_user, 'member')
+	then
+		raise exception '% may see everything: take another login', p_login;
 	end if;
-	execute format('grant interactd_report to %I', p_login);
-	execute format('alter role %I in database %I set default_transaction_read_only = on',
-		p_login, current_database());
+	if not pg_has_role(p_login, 'interactd_report', 'member') then
+		execute format('grant interactd_report to %I', p_login);
+	end if;
+	perform report_grant('interactd_report');
 	insert into report_login (tenant_id, login) values (v_tenant, p_login)
 	on conflict do nothing;
 end $$;

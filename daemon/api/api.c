@@ -78,6 +78,7 @@ static const struct route routes[] = {
 	{"POST /v1/webhooks/{}/deliveries/{}/replay", ROLE_ADMIN, true,
 		route_webhook_delivery_replay},
 	{"GET /v1/audit", ROLES_LEAD, true, route_audit},
+	{"GET /v1/privacy/retention", ROLES_LEAD, true, route_retention},
 	{"GET /v1/quarantine", ROLE_ADMIN, true, route_quarantine_list},
 	{"POST /v1/quarantine/retry", ROLE_ADMIN, true, route_quarantine_retry},
 	{"POST /v1/channels/{}/resync", ROLES_LEAD, false, route_channel_resync},

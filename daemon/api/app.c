@@ -26,6 +26,7 @@
 #define CLOSE_WRITER_MS	  5000
 #define STOP_WEBHOOKS_MS  1500
 #define SAVE_STATES_MS	  2000
+#define STOP_READS_MS	  1500
 
 struct phone *
 app_phone(const struct channel *ch)
@@ -253,6 +254,8 @@ open_rooms(struct app *app, struct err *err)
 		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
 	app->writer = writer_new(&app->store, &writer);
+	app->reads = reads_new(&app->store);
+	app->retention = app_retention_new(app);
 	open_redis(app);
 	app->lookups = app_lookups_new(app);
 	open_desk(app);
@@ -323,6 +326,10 @@ close_rooms(struct app *app)
 		close_channels(app);
 	if (app->writer)
 		writer_close(&app->writer, CLOSE_WRITER_MS);
+	if (app->reads)
+		reads_stop(app->reads, STOP_READS_MS);
+	if (app->retention)
+		retention_stop(app->retention);
 	save_states(app);
 	if (app->webhooks)
 		webhooks_stop(app->webhooks, STOP_WEBHOOKS_MS);
@@ -341,6 +348,8 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
+	reads_free(&app->reads);
+	retention_free(&app->retention);
 	start_free(app);
 	dialler_free(&app->dialler);
 }

@@ -17,6 +17,8 @@
 #include <io/loop.h>
 #include <io/redis.h>
 #include <people/erasure_key.h>
+#include <timeline/reads.h>
+#include <timeline/retention.h>
 #include <timeline/writer.h>
 
 struct eraser;
@@ -47,6 +49,8 @@ struct app {
 	struct tenant *tenants; /* n_tenants; also in store.tenants by name */
 	size_t n_tenants;
 	struct writer *writer;
+	struct reads *reads;
+	struct retention *retention;
 	struct redis *redis;
 	struct events *events;
 	struct webhooks *webhooks;
@@ -77,6 +81,9 @@ struct conf *app_load_conf(const char *path, struct err *) MUST_CHECK;
  * reload with the conf to come. */
 struct lookups *app_lookups_new(struct app *);
 void app_lookups_set(struct app *, const struct conf *);
+
+/* daemon/api/retention.c: as configured. */
+struct retention *app_retention_new(struct app *);
 
 /* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
 int app_run(const char *conf_path, struct conf *conf);

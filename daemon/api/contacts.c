@@ -1,5 +1,6 @@
 /* contacts.c - /v1/contacts… and /v1/interactions…: people and what happened. */
 #include <api/publish.h>
+#include <api/read_audit.h>
 #include <api/reply.h>
 #include <api/routes.h>
 #include <mem.h>
@@ -95,14 +96,45 @@ route_contact_patch(struct http_request *r, void *arg)
 		on_changed, c);
 }
 
+static void
+on_got(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "get");
+}
+
+static void
+on_found(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "find");
+}
+
+static void
+on_searched(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "search");
+}
+
+static void
+on_timeline(void *r, const struct store_answer *a)
+{
+	struct uuid id;
+	if (reply_path_uuid(r, &id))
+		read_audit_contact(r, a, &id, "timeline");
+}
+
+static void
+on_interaction(void *r, const struct store_answer *a)
+{
+	read_audit_interaction(r, a);
+}
+
 void
 route_contact_get(struct http_request *r, void *arg)
 {
 	struct app *app = arg;
 	struct uuid id;
 	if (reply_path_uuid(r, &id))
-		contact_get(
-			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+		contact_get(&app->store, caller_of(r)->tenant, &id, on_got, r);
 }
 
 static void
@@ -111,7 +143,7 @@ find_by_identity(struct http_request *r, struct app *app, const char *text)
 	struct address a;
 	const struct caller *c = caller_of(r);
 	if (address_parse(text, region_of(c), &a))
-		contact_find(&app->store, c->tenant, &a, reply_from_store, r);
+		contact_find(&app->store, c->tenant, &a, on_found, r);
 	else
 		http_problem(r, 400, NULL,
 			"identity: KIND:VALUE, for example phone:+8613800138000");
@@ -130,7 +162,7 @@ route_contact_list(struct http_request *r, void *arg)
 		find_by_identity(r, app, identity);
 	else if (q && !identity && !str_empty(q))
 		contact_search(&app->store, caller_of(r)->tenant, q, limit,
-			http_query(r, "cursor"), reply_from_store, r);
+			http_query(r, "cursor"), on_searched, r);
 	else
 		http_problem(r, 400, NULL, "give ?identity=KIND:VALUE or ?q=NAME");
 }
@@ -145,8 +177,7 @@ route_contact_timeline(struct http_request *r, void *arg)
 	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
 		reply_limit(r, 50, 200, &limit))
 		interaction_timeline(&app->store, caller_of(r)->tenant, &id, limit,
-			http_query(r, "before"), http_query(r, "kind"),
-			reply_from_store, r);
+			http_query(r, "before"), http_query(r, "kind"), on_timeline, r);
 }
 
 void
@@ -171,5 +202,5 @@ route_interaction_get(struct http_request *r, void *arg)
 	struct uuid id;
 	if (reply_path_uuid(r, &id))
 		interaction_get(
-			&app->store, caller_of(r)->tenant, &id, reply_from_store, r);
+			&app->store, caller_of(r)->tenant, &id, on_interaction, r);
 }

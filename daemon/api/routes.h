@@ -12,6 +12,7 @@
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_contact_import) H(route_lookup) \
 	H(route_contact_erase) H(route_contact_privacy) \
+	H(route_retention) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \

@@ -193,6 +193,7 @@ go_live(struct start *st)
 	writer_hold(app->writer, false);
 	pops_ask_again(app->pops);
 	webhooks_begin(app->webhooks);
+	retention_begin(app->retention);
 	sd_notify(0, "READY=1\nSTATUS=running");
 	log_info(NULL, "running: %zu channels", channel_core_count(app->channels));
 }

@@ -153,6 +153,16 @@ static const struct conf_key webhooks_keys[] = {
 	CONF_END,
 };
 
+const char *const retention_kinds[RETAIN_COUNT] = {
+	"call", "email", "sms", "chat", "visit", "letter", "fax", "note"};
+
+#define RETENTION(name, kind, what)                                                    \
+	{                                                                              \
+		"retention_" name "_days", CONF_INT,                                   \
+			ROW(tenant_settings, retention_days[kind]), "0", 0, 36500, 0,  \
+			NULL, "Days after which " what " are deleted; 0 = never."      \
+	}
+
 static const struct conf_key tenant_keys[] = {
 	{"region", CONF_STRING, ROW(tenant_settings, region), NULL, 2, 2, 0, NULL,
 		"Country (ISO 3166: CN, TW, US, …) of phone numbers without one."},
@@ -160,6 +170,14 @@ static const struct conf_key tenant_keys[] = {
 		"Time zone (Asia/Shanghai) of contacts that have none of their own."},
 	{"languages", CONF_LIST, ROW(tenant_settings, languages), NULL, 0, 16, 0, NULL,
 		"Languages spoken here, the best first (zh-CN, en)."},
+	RETENTION("call", RETAIN_CALL, "calls"),
+	RETENTION("email", RETAIN_EMAIL, "e-mails"),
+	RETENTION("sms", RETAIN_SMS, "text messages"),
+	RETENTION("chat", RETAIN_CHAT, "chat messages"),
+	RETENTION("visit", RETAIN_VISIT, "visits"),
+	RETENTION("letter", RETAIN_LETTER, "letters"),
+	RETENTION("fax", RETAIN_FAX, "faxes"),
+	RETENTION("note", RETAIN_NOTE, "notes"),
 	{"lookup_url", CONF_STRING, ROW(tenant_settings, lookup_url), NULL, 0, 2000,
 		CONF_RELOAD, NULL,
 		"Asked (GET) who calls when no named contact has the number, with "

@@ -33,7 +33,21 @@ struct webhooks_settings {
 	int64_t retry_first_ms, retry_max_ms, give_up_ms, failing_after_ms;
 	int64_t rotation_ms, retention_ms, dead_retention_ms;
 };
+/* Kinds of interactions whose time to be kept can be set, in the order of the rows. */
+enum retention_kind {
+	RETAIN_CALL,
+	RETAIN_EMAIL,
+	RETAIN_SMS,
+	RETAIN_CHAT,
+	RETAIN_VISIT,
+	RETAIN_LETTER,
+	RETAIN_FAX,
+	RETAIN_NOTE,
+	RETAIN_COUNT
+};
+extern const char *const retention_kinds[RETAIN_COUNT];
 struct tenant_settings {
+	int64_t retention_days[RETAIN_COUNT]; /* 0 = for ever */
 	char *region, *timezone;
 	struct conf_list languages;
 	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;
