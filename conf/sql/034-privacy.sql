@@ -11,14 +11,16 @@
 -- why. Parameters of it and of `what`: $1 tenant, $2 uuid[] the contact and all its
 -- members, $3 uuid[] their interactions, $4 and $5 text[] kinds and values of the addresses
 -- that nobody else has. how: 'delete', 'set' (what: the SET list of an update), 'call'
--- (what: an expression that does it and gives the count) or 'keep'. Erased by position.
+-- (what: an expression that does it and gives the count), 'wishes' (wishes_erase does it,
+-- before all others) or 'keep'. Erased by position.
 create table privacy_place (
 	name text primary key,
 	relation text not null,
 	position integer not null default 0,
 	mine text,
 	at text,
-	how text not null default 'keep' check (how in ('delete', 'set', 'call', 'keep')),
+	how text not null default 'keep'
+		check (how in ('delete', 'set', 'call', 'wishes', 'keep')),
 	what text,
 	kept text not null,
 	check (how = 'keep' or mine is not null),
@@ -151,6 +153,42 @@ insert into privacy_place (name, relation, position, mine, at, how, what, kept) 
 	't.tenant_id = $1 and t.contact_id = any ($2)', 't.at', 'keep', null,
 	'for good: the id and counts; addresses only until Redis is clean too, at most'
 	' until it can be reached');
+-- What other migrations of this version make.
+insert into privacy_place (name, relation, position, mine, at, how, what, kept)
+select * from (values
+('merge suggestions', 'merge_suggestion', 50,
+	't.tenant_id = $1 and (t.a = any ($2) or t.b = any ($2))', 't.made_at', 'delete',
+	null, 'until the contact is erased'),
+('wishes', 'wish', 0, 't.tenant_id = $1 and t.contact_id = any ($2)', null, 'wishes', null,
+	'until the contact is erased'),
+('preferences', 'preference', 0, 't.tenant_id = $1 and t.contact_id = any ($2)',
+	't.updated_at', 'wishes', null, 'until the contact is erased'),
+('consent evidence', 'consent_detail', 0,
+	't.tenant_id = $1 and t.contact_id = any ($2)',
+	'(select c.at from consent c where c.tenant_id = t.tenant_id and c.seq = t.seq)',
+	'wishes', null, 'until the contact is erased; the sealed ledger keeps hashes'),
+('consents to be confirmed', 'consent_pending', 0,
+	't.tenant_id = $1 and t.contact_id = any ($2)', null, 'wishes', null,
+	'until they are confirmed or expire'),
+('suppressed addresses', 'suppression', 0,
+	't.tenant_id = $1 and (t.kind, t.value) in (select a.kind, a.value
+		from unnest($4, $5) a(kind, value))', 't.at', 'wishes', null,
+	'until the contact is erased: then a hash remains'),
+('do-not-call lists', 'suppression_listed', 0,
+	't.tenant_id = $1 and (t.list_id, t.generation) in (select l.id, l.generation
+		from suppression_list l where l.tenant_id = $1)
+		and (t.kind, t.value) in (select a.kind, a.value
+		from unnest($4, $5) a(kind, value))', null, 'keep', null,
+	'as long as the list, which says whom not to call'),
+('segments', 'segment', 0, 't.tenant_id = $1 and privacy_mentions(t.filter::text, $2, $5)',
+	't.updated_at', 'keep', null, 'until somebody changes the filter, which is ours'),
+('consent', 'consent', 0, null, null, 'keep', null, 'salted hashes only'),
+('consent_seal', 'consent_seal', 0, null, null, 'keep', null, 'hashes only'),
+('consent_unsealed', 'consent_unsealed', 0, null, null, 'keep', null, 'numbers only'),
+('suppression_list', 'suppression_list', 0, null, null, 'keep', null, 'names of lists'),
+('tenant_secret', 'tenant_secret', 0, null, null, 'keep', null, 'keys of our own'))
+	v(name, relation, position, mine, at, how, what, kept)
+where to_regclass(relation) is not null;
 insert into privacy_place (name, relation, kept) values
 ('absorbed', 'absorbed', 'ids of interactions only'),
 ('agent', 'agent', 'our own staff'),
@@ -267,9 +305,41 @@ begin
 		and hash = erasure_hash(p_tenant, p_kind, p_value));
 end $$;
 
--- What of a contact says that they must not be contacted: replaced where wishes are kept.
-create function contact_is_barred(p_tenant integer, p_members uuid[]) returns boolean
-language sql stable as $$ select false $$;
+-- Suppressed addresses of erased people go by that hash too: a key in the database would be
+-- in its dump.
+do $do$
+begin
+	if to_regclass('suppression') is not null then
+		execute 'create or replace function address_hash(p_tenant integer, p_kind text, '
+			'p_value text) returns text language sql stable as $$ select ''#'' || '
+			'encode(erasure_hash(p_tenant, p_kind, p_value), ''hex'') $$';
+	end if;
+end $do$;
+
+-- Wishes go first, while it is still known whose they are. Whether somebody must not be
+-- contacted any more because of them.
+create function privacy_erase_wishes(p_tenant integer, p_actor text, p_role text,
+	p_members uuid[], p_kinds text[], p_values text[], p_bar boolean) returns boolean
+language plpgsql as $$
+declare
+	v_barred boolean := p_bar;
+begin
+	if to_regclass('suppression') is null then
+		insert into erased_address (tenant_id, hash)
+		select p_tenant, erasure_hash(p_tenant, a.kind, a.value)
+		from unnest(p_kinds, p_values) a(kind, value) where p_bar
+		on conflict do nothing;
+		return p_bar;
+	end if;
+	v_barred := v_barred or exists (select from wishes_of(p_tenant, p_members)
+		where kind = '*' and says = 'denied');
+	perform wishes_erase(p_tenant, p_actor, p_role, p_members);
+	insert into suppression (tenant_id, kind, value, reason, source)
+	select p_tenant, a.kind, address_hash(p_tenant, a.kind, a.value), 'erased', ''
+	from unnest(p_kinds, p_values) a(kind, value) where p_bar
+	on conflict do nothing;
+	return v_barred;
+end $$;
 
 -- An entry of whom we forgot is not saved again by a replay; one of a call that still lives
 -- is, by a daemon that has forgotten who it was.
@@ -312,17 +382,20 @@ begin
 		json := erasure_json(p_tenant, p_id);
 		return;
 	end if;
-	v_bar := p_bar or contact_is_barred(p_tenant, s.members);
-	if v_bar and cardinality(s.kinds) > 0
-		and erasure_hash(p_tenant, 'phone', '') is null then
+	if erasure_hash(p_tenant, 'phone', '') is null then
 		raise exception 'this session has no key for the hashes of erased addresses';
 	end if;
-	insert into erased_address (tenant_id, hash)
-	select p_tenant, erasure_hash(p_tenant, a.kind, a.value)
-	from unnest(s.kinds, s."values") a(kind, value) where v_bar
-	on conflict do nothing;
+	for p in select * from privacy_place where how = 'wishes' order by position, name loop
+		execute format('select count(*) from %I t where %s', p.relation, p.mine)
+		into v_count
+		using p_tenant, s.members, s.interactions, s.kinds, s."values";
+		v_counts := v_counts || jsonb_build_object('place', p.name, 'count', v_count);
+	end loop;
+	v_bar := privacy_erase_wishes(p_tenant, p_actor, p_role, s.members, s.kinds,
+		s."values", p_bar);
 	perform privacy_forget_interactions(p_tenant, s.interactions);
-	for p in select * from privacy_place where how <> 'keep' order by position, name loop
+	for p in select * from privacy_place where how <> all ('{keep,wishes}')
+	order by position, name loop
 		if p.how = 'call' then
 			execute 'select ' || p.what into v_count
 			using p_tenant, s.members, s.interactions, s.kinds, s."values";

@@ -1,11 +1,13 @@
 -- Keys of the API. The key itself is never stored: only its BLAKE2b hash, in hex.
 
 -- name: api_key_find
+-- tenant: a key tells whose it is; its hash is unique
 SELECT k.tenant_id, k.name, k.role
 FROM api_key k
 WHERE k.hash = decode($1::text, 'hex') AND k.revoked_at IS NULL
 
 -- name: api_key_used
+-- tenant: as above
 UPDATE api_key SET last_used_at = now()
 WHERE hash = decode($1::text, 'hex')
   AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
@@ -26,6 +28,7 @@ FROM api_key WHERE tenant_id = $1::int AND revoked_at IS NULL
 SELECT api_key_revoke($1::int, $2::text, $3::text, $4::uuid)
 
 -- name: credential_holds
+-- tenant: as above
 SELECT EXISTS (SELECT FROM api_key
     WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL)
   OR EXISTS (SELECT FROM agent_token
