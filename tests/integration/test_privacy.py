@@ -337,3 +337,179 @@ def test_a_table_with_a_contact_is_not_called_impersonal(database):
     wrong = {t for (t,) in suspects} - personal
     assert not wrong, (f"{sorted(wrong)} have columns of people: privacy_place must say in "
                        "`mine` and `how` how their rows are found and erased")
+
+
+# ---- how long it is kept
+
+
+def back_date(database, tenant, kind, days, n=1, contact=None):
+    """Interactions of so long ago, each with a leg, a place in the timeline and, if it came
+    by a channel, an external id."""
+    database("select ensure_partitions(now() - %s * interval '1 day', now())", days)
+    database("""
+        with made as (
+            insert into interaction (tenant_id, id, kind, direction, at, state, contact_id,
+                channel, external_id)
+            select %s, (left(uuid_floor(now() - %s * interval '1 day')::text, 24)
+                    || right(gen_random_uuid()::text, 12))::uuid, %s, 'in',
+                now() - %s * interval '1 day', 'ended', coalesce(%s::uuid,
+                gen_random_uuid()), 'mail', gen_random_uuid()::text
+            from generate_series(1, %s) returning *),
+        legs as (insert into interaction_leg (tenant_id, interaction_id, id, type, at)
+            select tenant_id, id, gen_random_uuid(), 'ring', at from made),
+        shown as (insert into timeline (tenant_id, contact_id, id, kind, direction)
+            select tenant_id, contact_id, id, kind, direction from made)
+        insert into external_id (tenant_id, channel, external_id, interaction_id)
+        select tenant_id, channel, external_id, id from made""",
+             database.tenant_id(tenant), days, kind, days, contact, n)
+
+
+def kept(database):
+    return sorted((t, k, n) for t, k, n in database(
+        "select t.name, i.kind, count(*) from interaction i join tenant t on "
+        "t.id = i.tenant_id group by 1, 2"))
+
+
+def children(database):
+    return [database.one(f"select count(*) from {t}")
+            for t in ("interaction_leg", "timeline", "external_id")]
+
+
+def partitions(database):
+    return {p for (p,) in database("select relname from pg_class where relispartition and "
+                                   "relkind = 'r' and relname ~ '^interaction_[0-9]'")}
+
+
+def ran(daemon):
+    """When retention went through all last."""
+    for line in daemon.api(key="").get("/metrics").body.decode().splitlines():
+        if line.startswith("interactd_retention_run_timestamp_seconds "):
+            return float(line.split()[1])
+    raise AssertionError("no such metric")
+
+
+def test_what_has_served_its_time_goes(make_daemon, database):
+    daemon = make_daemon(**{
+        "tenant a": {"retention_call_days": "30", "retention_sms_days": "10"},
+        "tenant b": {"retention_call_days": "60"}}).start()
+    daemon.stop()
+    for tenant in ("a", "b", "default"):
+        back_date(database, tenant, "call", 40, 3)
+        back_date(database, tenant, "call", 5, 2)
+        back_date(database, tenant, "sms", 20, 2)
+    back_date(database, "a", "note", 100)
+    daemon.start()
+    wait_until(lambda: ran(daemon), 30 * SLOW, "a run of retention")
+    assert kept(database) == [("a", "call", 2), ("a", "note", 1), ("b", "call", 5),
+                              ("b", "sms", 2), ("default", "call", 5), ("default", "sms", 2)]
+    assert children(database) == [17, 17, 17]
+    assert "retention: 5 interactions and" in daemon.log()
+    due = {i["kind"]: i for i in
+           daemon.api(tenant="b").ok("/v1/privacy/retention")["items"]}
+    assert due["call"]["days"] == 60 and due["call"]["due"] == 0 and due["call"]["looked_at"]
+    assert due["note"]["days"] == 0 and due["note"]["before"] is None
+
+
+def test_months_that_have_expired_for_everybody_are_dropped(make_daemon, database):
+    daemon = make_daemon(**{
+        "tenant a": {"retention_call_days": "30"},
+        "tenant b": {"retention_call_days": "60", "retention_note_days": "90"}}).start()
+    daemon.stop()
+    back_date(database, "a", "call", 200, 3)
+    back_date(database, "b", "call", 200, 3)
+    back_date(database, "b", "note", 200, 3)
+    back_date(database, "a", "call", 400, 3)
+    back_date(database, "default", "call", 400, 1)   # never expires: the month stays
+    back_date(database, "a", "call", 1000, 5)
+    before = partitions(database)
+    daemon.start()
+    wait_until(lambda: ran(daemon), 30 * SLOW, "a run of retention")
+    assert kept(database) == [("default", "call", 1)]
+    assert children(database) == [1, 1, 1]
+    gone = before - partitions(database)
+    month = "'interaction_' || to_char(now() at time zone 'UTC' - interval '%s days', 'YYYYMM')"
+    stays = database.one(f"select {month % 400}")
+    assert gone >= {database.one(f"select {month % 200}"), database.one(f"select {month % 1000}")}
+    assert stays not in gone
+    # Whole years of the timeline go with their last month.
+    assert database.one("select count(*) from pg_class where relname = 'timeline_' || "
+                        "to_char(now() - interval '1000 days', 'YYYY')") == 0
+    # What comes with an old date later has its place again, and goes at the next day's run.
+    back_date(database, "a", "call", 200, 1)
+    assert daemon.api(tenant="a").ok("/v1/privacy/retention")["items"][0]["due"] == 1
+    assert json.loads(daemon.ctl("--tenant", "a", "--json", "privacy", "retention").stdout)[
+        "items"][0]["due"] == 1
+
+
+# ---- who has read it
+
+
+def reads(api, **query):
+    return [(i["actor"], i["action"], i["object"]["id"], i["fields"])
+            for i in api.ok("/v1/audit", action="*.read", **query)["items"]]
+
+
+def test_reads_by_people_are_audited(shared_daemon, api, keys, eventually):
+    contact = api.contact("Read Me", "0912000555")
+    note = api.create("/v1/interactions", {"contact": contact["id"], "kind": "note",
+                                           "direction": "in", "summary": "s"})
+    token = api.create("/v1/agents/1001/tokens", {})["token"]
+    agent, machine = shared_daemon.api(key=token), keys("integration")
+    for who in (agent, machine):
+        who.ok(f"/v1/contacts/{contact['id']}")
+        who.find("phone:+886912000555")
+        who.ok("/v1/contacts", q="read")
+        who.ok(f"/v1/contacts/{contact['id']}/timeline")
+        who.ok(f"/v1/interactions/{note['id']}")
+        assert who.get(f"/v1/contacts/{NOBODY}").status == 404
+    keys("supervisor").ok(f"/v1/contacts/{contact['id']}")
+    eventually(lambda: len(reads(api)) >= 7)
+    mine = reads(api, actor="agent:1001")
+    assert sorted(mine) == sorted([
+        ("agent:1001", "contact.read", contact["id"], [how])
+        for how in ("get", "find", "search", "timeline", "interaction")
+    ] + [("agent:1001", "interaction.read", note["id"], ["get"])])
+    assert reads(api, actor="key:integration") == []
+    assert [r[0] for r in reads(api, object=f"contact:{contact['id']}")].count(
+        "key:supervisor") == 1
+    assert "Read Me" not in json.dumps(reads(api)) and "912000555" not in json.dumps(reads(api))
+
+
+def test_the_audit_is_asked_for_a_span_of_time(api):
+    contact = api.contact("Spanned")
+    made = api.ok("/v1/audit", object=contact["id"], action="contact.created")["items"][0]
+    span = {"from": made["at"], "object": contact["id"], "action": "contact.*"}
+    assert api.ok("/v1/audit", **span)["items"]
+    assert api.ok("/v1/audit", **{**span, "from": "2099-01-01T00:00:00Z"})["items"] == []
+    assert api.ok("/v1/audit", to="2000-01-01T00:00:00Z")["items"] == []
+    assert api.get("/v1/audit", **{"from": "yesterday"}).status == 400
+    assert api.get("/v1/audit", who="me").status == 400
+
+
+def test_reads_wait_for_the_database_and_are_bounded(make_daemon, postgres, database):
+    daemon = make_daemon().start()
+    contact = daemon.api().contact("Late")
+    daemon.api().ok(f"/v1/contacts/{contact['id']}")
+    daemon.stop()   # what was read a moment before is written at the end
+    assert database.one("select count(*) from audit where action = 'contact.read'") == 1
+
+
+# ---- interactctl
+
+
+def test_interactctl_reports_and_erases(shared_daemon, api):
+    contact = api.contact("By Hand", "0912000556")
+    ctl = ["--tenant", api.tenant, "privacy"]
+    shown = shared_daemon.ctl(*ctl, "report", "0912000556")
+    assert shown.returncode == 0 and "identities" in shown.stdout, shown
+    assert "state_dir/spool" in shown.stdout
+    refused = shared_daemon.ctl(*ctl, "erase", "0912000556")
+    assert refused.returncode == 2 and "--yes" in refused.stderr
+    assert api.get(f"/v1/contacts/{contact['id']}").status == 200
+    done = shared_daemon.ctl(*ctl, "erase", "0912000556", "--yes")
+    assert done.returncode == 0 and "is erased" in done.stdout, done
+    assert api.get(f"/v1/contacts/{contact['id']}").status == 404
+    left = shared_daemon.ctl(*ctl, "report", contact["id"])
+    assert left.returncode == 0 and "They were erased" in left.stdout, left
+    shown = shared_daemon.ctl(*ctl, "retention")
+    assert shown.returncode == 0 and "for ever" in shown.stdout
