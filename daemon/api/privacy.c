@@ -8,6 +8,7 @@
  * find is kept with the erasure until they are through (`pending`). */
 #include <api/privacy.h>
 
+#include <api/erased_again.h>
 #include <api/reply.h>
 #include <api/routes.h>
 #include <io/spool.h>
@@ -62,7 +63,7 @@ struct eraser {
 	struct app *app;
 	struct list searches;
 	struct loop_timer *timer;
-	bool asking;
+	bool asking, restored_looked_at;
 	struct log_once log;
 };
 
@@ -270,6 +271,9 @@ on_timer(void *arg)
 	struct app *app = e->app;
 	if (app->stage == APP_RUNNING && !app->store.held && !e->asking &&
 		pg_is_up(app->store.reads)) {
+		if (!e->restored_looked_at)
+			erased_again(app);
+		e->restored_looked_at = true;
 		e->asking = true;
 		privacy_pending(&app->store, on_pending, app);
 	}
@@ -310,6 +314,7 @@ struct asked {
 	struct app *app;
 	struct http_request *request;
 	struct event_stamp stamp;
+	bool bar;
 };
 
 static struct asked *
@@ -344,6 +349,7 @@ on_erased(void *arg, const struct store_answer *answer, struct privacy_subject *
 	events_told(
 		app->events, who->tenant, &a->stamp, 0, "contact.erased", object, NULL);
 	xfree(&object);
+	erased_note(app, who, a->bar);
 	pops_forget(app->pops, who);
 	channel_core_each(app->channels, forget_calls, who);
 	lookups_forget(app->lookups, who->tenant);
@@ -374,6 +380,7 @@ route_contact_erase(struct http_request *r, void *arg)
 		!read_bar(r, &bar))
 		return;
 	struct asked *a = asked_new(app, r);
+	a->bar = bar;
 	struct actor actor = caller_actor(r);
 	a->stamp = events_stamp(app->events, actor.tenant);
 	actor.event = &a->stamp;

@@ -37,3 +37,7 @@ SELECT retention_drop($1::int[], $2::text[], $3::bigint[])
 
 -- name: retention_due
 SELECT retention_due($1::int, $2::text[], $3::bigint[])
+
+-- name: erased_there
+SELECT c.id FROM contact c
+WHERE c.tenant_id = $1::int AND c.id = ANY ($2::uuid[])

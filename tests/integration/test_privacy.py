@@ -513,3 +513,31 @@ def test_interactctl_reports_and_erases(shared_daemon, api):
     assert left.returncode == 0 and "They were erased" in left.stdout, left
     shown = shared_daemon.ctl(*ctl, "retention")
     assert shown.returncode == 0 and "for ever" in shown.stdout
+
+
+def test_a_restored_backup_does_not_bring_them_back(make_daemon, database, session_postgres):
+    daemon = make_daemon(**{"tenant default": {"region": "TW"}}).start()
+    api = daemon.api()
+    gone, stays = make_person(api, GONE), make_person(api, STAYS)
+    rows = {t: database(f"select row_to_json(t)::text from {t} t")
+            for t in ("address", "contact", "identity")}
+    api.delete(f"/v1/contacts/{gone['id']}?do_not_contact=true")
+    complete(api, gone["id"])
+    daemon.stop()
+    # As a dump of before would: the person is back, and the erasure is not known.
+    database("delete from erasure")
+    for table, old in rows.items():
+        for (row,) in old:
+            names = [n for n in json.loads(row) if n != "search"]
+            database(f"insert into {table} ({', '.join(names)}) select {', '.join(names)} from "
+                     f"json_populate_record(null::{table}, %s) on conflict do nothing", row)
+    assert database.one("select count(*) from contact") == 2
+    daemon.start()
+    wait_until(lambda: database.one("select count(*) from contact") == 1, 30 * SLOW,
+               "the person to be erased again")
+    assert daemon.api().get(f"/v1/contacts/{gone['id']}").status == 404
+    assert daemon.api().ok(f"/v1/contacts/{stays['id']}")["name"] == STAYS["name"]
+    receipt = complete(daemon.api(), gone["id"])
+    assert receipt["do_not_contact"]
+    assert places_of({"database": dump(database)}, GONE) == set()
+    assert "was erased before this database was restored" in daemon.log()
