@@ -253,6 +253,7 @@ open_rooms(struct app *app, struct err *err)
 	app->store.reads =
 		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
+	app->store.upkeep = open_pg(app, 1, 1000, "interactd upkeep");
 	app->writer = writer_new(&app->store, &writer);
 	app->reads = reads_new(&app->store);
 	app->retention = app_retention_new(app);
@@ -348,6 +349,7 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
+	pg_close(&app->store.upkeep);
 	reads_free(&app->reads);
 	retention_free(&app->retention);
 	start_free(app);

@@ -56,7 +56,8 @@ static const struct conf_key postgresql_keys[] = {
 		"Connection string of libpq (host=… dbname=… user=…); several hosts "
 		"allowed."},
 	{"connections", CONF_INT, ROW(postgresql_settings, connections), "2", 1, 32, 0,
-		NULL, "Connections for reading; two more write."},
+		NULL,
+		"Connections for reading; two more write, one does what takes long, two send webhooks."},
 	{"connect_timeout_s", CONF_DURATION,
 		ROW(postgresql_settings, connect_timeout_ms), "5", 100, 60000, 0, NULL,
 		"How long one attempt to connect may take."},

@@ -191,7 +191,7 @@ void
 privacy_report(struct store *store, const struct tenant *tenant, const struct uuid *id,
 	privacy_fn *cb, void *arg)
 {
-	struct pg_unit *u = pg_unit_new(store->reads);
+	struct pg_unit *u = pg_unit_new(store->upkeep);
 
 	pg_add(u, "privacy_report");
 	pg_param_int(u, tenant->id);
@@ -238,7 +238,7 @@ void
 privacy_erase(struct store *store, const struct actor *actor, const struct uuid *id,
 	bool bar, privacy_fn *cb, void *arg)
 {
-	struct pg_unit *u = pg_unit_new(store->writes);
+	struct pg_unit *u = pg_unit_new(store->upkeep);
 
 	pg_add(u, "contact_erase");
 	pg_param_int(u, actor->tenant->id);

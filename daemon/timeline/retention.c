@@ -92,7 +92,7 @@ static void
 step(struct retention *r)
 {
 	const struct retention_rule *rule = &r->rules[r->rule];
-	struct pg_unit *u = pg_unit_new(r->store->writes);
+	struct pg_unit *u = pg_unit_new(r->store->upkeep);
 
 	pg_add(u, "retention_step");
 	pg_param_int(u, rule->tenant->id);
@@ -126,7 +126,7 @@ on_dropped(void *arg, const struct pg_answer *a)
 static void
 drop_month(struct retention *r)
 {
-	struct pg_unit *u = pg_unit_new(r->store->writes);
+	struct pg_unit *u = pg_unit_new(r->store->upkeep);
 
 	pg_add(u, "retention_drop");
 	pg_array_begin(u);
@@ -149,7 +149,7 @@ on_timer(void *arg)
 {
 	struct retention *r = arg;
 
-	if (!lease_is_held(r->lease) || !pg_is_up(r->store->writes)) {
+	if (!lease_is_held(r->lease) || !pg_is_up(r->store->upkeep)) {
 		loop_timer_start(r->timer, FIRST_MS);
 		return;
 	}
@@ -230,7 +230,7 @@ retention_due(struct store *store, const struct tenant *tenant,
 	const char *const *kinds, const int64_t *days, size_t n, store_answer_fn *cb,
 	void *arg)
 {
-	struct pg_unit *u = pg_unit_new(store->reads);
+	struct pg_unit *u = pg_unit_new(store->upkeep);
 
 	pg_add(u, "retention_due");
 	pg_param_int(u, tenant->id);
