@@ -6,6 +6,7 @@
 #include <api/caller.h>
 #include <api/import.h>
 #include <api/metrics.h>
+#include <api/privacy.h>
 #include <api/routes.h>
 #include <api/suppressions.h>
 #include <api/web.h>
@@ -42,6 +43,9 @@ static const struct route routes[] = {
 	{"GET /v1/contacts/{}/people", ROLES_ALL | SIGHT_KEPT, true,
 		route_contact_people},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE | SIGHT_KEPT, true, route_contact_patch},
+	/* Nobody gets a person back who was erased by mistake: admins only. */
+	{"DELETE /v1/contacts/{}", ROLE_ADMIN, true, route_contact_erase},
+	{"GET /v1/contacts/{}/privacy", ROLE_ADMIN, true, route_contact_privacy},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL | SIGHT_KEPT, true,
 		route_contact_timeline},
 	{"GET /v1/contacts/{}/preferences", ROLES_ALL | SIGHT_PATH, true,
@@ -111,6 +115,7 @@ static const struct route routes[] = {
 	{"POST /v1/webhooks/{}/deliveries/{}/replay", ROLE_ADMIN, true,
 		route_webhook_delivery_replay},
 	{"GET /v1/audit", ROLES_LEAD, true, route_audit},
+	{"GET /v1/privacy/retention", ROLES_LEAD, true, route_retention},
 	{"GET /v1/quarantine", ROLE_ADMIN, true, route_quarantine_list},
 	{"POST /v1/quarantine/retry", ROLE_ADMIN, true, route_quarantine_retry},
 	{"POST /v1/channels/{}/resync", ROLES_LEAD | SIGHT_NONE, false,
@@ -190,6 +195,7 @@ api_new(struct app *app)
 	app->metrics = metrics_new();
 	app->imports = imports_new(app);
 	app->suppression_imports = suppression_imports_new();
+	app->eraser = eraser_new(app);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -207,6 +213,7 @@ api_free(struct api **api)
 	key_cache_free(&(*api)->app->keys);
 	imports_free(&(*api)->app->imports);
 	suppression_imports_free(&(*api)->app->suppression_imports);
+	eraser_free(&(*api)->app->eraser);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

@@ -27,6 +27,7 @@
 #define CLOSE_WRITER_MS	  5000
 #define STOP_WEBHOOKS_MS  1500
 #define SAVE_STATES_MS	  2000
+#define STOP_READS_MS	  1500
 
 struct phone *
 app_phone(const struct channel *ch)
@@ -121,6 +122,7 @@ open_pg(struct app *app, unsigned connections, size_t queue_max, const char *nam
 		.queue_max = queue_max,
 		.connect_timeout_ms = (unsigned)s->connect_timeout_ms,
 		.application_name = name,
+		.server_options = app->pg_options,
 	};
 	struct pg *pg = pg_open(app->loop, &opts);
 	for (const struct embedded *f = embedded_files; f->name; f++)
@@ -264,15 +266,21 @@ open_rooms(struct app *app, struct err *err)
 		.state = on_channel_state,
 		.arg = app,
 	};
+	const struct daemon_settings *daemon = conf_values(app->conf, "daemon");
 	app->regimes = regimes_new(err);
 	if (!app->regimes || regimes_set(app->regimes, app->conf, err) < 0 ||
-		open_http(app, err) < 0)
+		open_http(app, err) < 0 ||
+		erasure_key_options(daemon->erasure_key, daemon->state_dir,
+			app->pg_options, err) < 0)
 		return -1;
 	app->store.loop = app->loop;
 	app->store.reads =
 		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
+	app->store.upkeep = open_pg(app, 1, 1000, "interactd upkeep");
 	app->writer = writer_new(&app->store, &writer);
+	app->reads = reads_new(&app->store);
+	app->retention = app_retention_new(app);
 	open_redis(app);
 	app->lookups = app_lookups_new(app);
 	open_desk(app);
@@ -343,6 +351,10 @@ close_rooms(struct app *app)
 		close_channels(app);
 	if (app->writer)
 		writer_close(&app->writer, CLOSE_WRITER_MS);
+	if (app->reads)
+		reads_stop(app->reads, STOP_READS_MS);
+	if (app->retention)
+		retention_stop(app->retention);
 	save_states(app);
 	wishes_keeper_free(&app->keeper);
 	if (app->webhooks)
@@ -362,6 +374,9 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
+	pg_close(&app->store.upkeep);
+	reads_free(&app->reads);
+	retention_free(&app->retention);
 	start_free(app);
 	dialler_free(&app->dialler);
 	regimes_free(&app->regimes);

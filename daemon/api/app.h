@@ -16,9 +16,13 @@
 #include <io/lease.h>
 #include <io/loop.h>
 #include <io/redis.h>
+#include <people/erasure_key.h>
 #include <people/wishes_keeper.h>
+#include <timeline/reads.h>
+#include <timeline/retention.h>
 #include <timeline/writer.h>
 
+struct eraser;
 struct imports;
 struct key_cache;
 struct regimes;
@@ -42,10 +46,13 @@ struct app {
 	int64_t started_mono_us;
 	int exit_code;
 
+	char pg_options[ERASURE_OPTIONS_LEN]; /* of every session of ours */
 	struct store store;
 	struct tenant *tenants; /* n_tenants; also in store.tenants by name */
 	size_t n_tenants;
 	struct writer *writer;
+	struct reads *reads;
+	struct retention *retention;
 	struct redis *redis;
 	struct events *events;
 	struct webhooks *webhooks;
@@ -54,10 +61,11 @@ struct app {
 	struct agent_tokens *tokens;
 	struct key_cache *keys; /* api/caller.h */
 	struct lookups *lookups;
-	struct regimes *regimes; /* outreach/regimes.h */
-	struct imports *imports; /* api/import.h */
+	struct regimes *regimes;			 /* outreach/regimes.h */
+	struct imports *imports;			 /* api/import.h */
 	struct suppression_imports *suppression_imports; /* api/suppressions.h */
 	struct wishes_keeper *keeper;
+	struct eraser *eraser; /* api/privacy.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;
@@ -78,6 +86,9 @@ struct conf *app_load_conf(const char *path, struct err *) MUST_CHECK;
  * reload with the conf to come. */
 struct lookups *app_lookups_new(struct app *);
 void app_lookups_set(struct app *, const struct conf *);
+
+/* daemon/api/retention.c: as configured. */
+struct retention *app_retention_new(struct app *);
 
 /* Runs the daemon until SIGTERM or SIGINT; takes conf. Returns the exit code. */
 int app_run(const char *conf_path, struct conf *conf);

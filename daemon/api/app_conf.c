@@ -97,7 +97,11 @@ check_servers(const struct conf *conf, struct err *err)
 	const struct postgresql_settings *pg = conf_values(conf, "postgresql");
 	const struct redis_settings *redis = conf_values(conf, "redis");
 	const struct http_settings *http = conf_values(conf, "http");
+	const struct daemon_settings *daemon = conf_values(conf, "daemon");
 	struct err why;
+	if (erasure_key_check(daemon->erasure_key, &why) < 0)
+		return mistake(conf_nth(conf, "daemon", 0), "erasure_key", NULL,
+			why.text, err);
 	/* Not shown: there may be a password in it. */
 	if (pg_check_conninfo(pg->conninfo, &why) < 0)
 		return mistake(conf_nth(conf, "postgresql", 0), "conninfo", NULL,

@@ -1,5 +1,6 @@
 /* contacts.c - /v1/contacts… and /v1/interactions…: people and what happened. */
 #include <api/publish.h>
+#include <api/read_audit.h>
 #include <api/reply.h>
 #include <api/routes.h>
 #include <mem.h>
@@ -96,6 +97,38 @@ route_contact_patch(struct http_request *r, void *arg)
 		on_changed, c);
 }
 
+static void
+on_got(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "get");
+}
+
+static void
+on_found(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "find");
+}
+
+static void
+on_searched(void *r, const struct store_answer *a)
+{
+	read_audit_contacts(r, a, "search");
+}
+
+static void
+on_timeline(void *r, const struct store_answer *a)
+{
+	struct uuid id;
+	if (reply_path_uuid(r, &id))
+		read_audit_contact(r, a, &id, "timeline");
+}
+
+static void
+on_interaction(void *r, const struct store_answer *a)
+{
+	read_audit_interaction(r, a);
+}
+
 void
 route_contact_get(struct http_request *r, void *arg)
 {
@@ -103,7 +136,7 @@ route_contact_get(struct http_request *r, void *arg)
 	struct uuid id;
 	struct actor actor = caller_actor(r);
 	if (reply_path_uuid(r, &id))
-		contact_get(&app->store, &actor, &id, reply_from_store, r);
+		contact_get(&app->store, &actor, &id, on_got, r);
 }
 
 void
@@ -117,7 +150,7 @@ route_contact_people(struct http_request *r, void *arg)
 	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
 		reply_limit(r, 50, 200, &limit))
 		contact_people(&app->store, &actor, &id, limit, http_query(r, "cursor"),
-			reply_from_store, r);
+			on_searched, r);
 }
 
 static void
@@ -126,7 +159,7 @@ find_by_identity(struct http_request *r, struct app *app, const char *text)
 	struct address a;
 	struct actor actor = caller_actor(r);
 	if (address_parse(text, region_of(caller_of(r)), &a))
-		contact_find(&app->store, &actor, &a, reply_from_store, r);
+		contact_find(&app->store, &actor, &a, on_found, r);
 	else
 		http_problem(r, 400, NULL,
 			"identity: KIND:VALUE, for example phone:+8613800138000");
@@ -146,7 +179,7 @@ route_contact_list(struct http_request *r, void *arg)
 		find_by_identity(r, app, identity);
 	else if (q && !identity && !str_empty(q))
 		contact_search(&app->store, &actor, q, limit, http_query(r, "cursor"),
-			reply_from_store, r);
+			on_searched, r);
 	else
 		http_problem(r, 400, NULL, "give ?identity=KIND:VALUE or ?q=NAME");
 }
@@ -163,8 +196,7 @@ route_contact_timeline(struct http_request *r, void *arg)
 	if (reply_path_uuid(r, &id) && reply_query_known(r, known) &&
 		reply_limit(r, 50, 200, &page.limit) &&
 		reply_flag(r, "people", false, &page.people))
-		interaction_timeline(
-			&app->store, &actor, &id, &page, reply_from_store, r);
+		interaction_timeline(&app->store, &actor, &id, &page, on_timeline, r);
 }
 
 void
@@ -195,5 +227,5 @@ route_interaction_get(struct http_request *r, void *arg)
 	struct uuid id;
 	struct actor actor = caller_actor(r);
 	if (reply_path_uuid(r, &id))
-		interaction_get(&app->store, &actor, &id, reply_from_store, r);
+		interaction_get(&app->store, &actor, &id, on_interaction, r);
 }

@@ -406,6 +406,29 @@ write_webhooks(struct buf *b, struct app *app)
 	gauge(b, "webhook_failing", "Webhooks that only fail.", (double)w.failing);
 }
 
+static void
+write_privacy(struct buf *b, struct app *app)
+{
+	struct reads_stats reads;
+	struct retention_stats kept;
+	reads_get_stats(app->reads, &reads);
+	retention_get_stats(app->retention, &kept);
+	counter(b, "audit_reads_total", "Reads of contacts written to the audit.",
+		reads.written);
+	gauge(b, "audit_reads_waiting", "Reads that are not in the audit yet.",
+		(double)reads.waiting);
+	counter(b, "audit_reads_dropped_total",
+		"Reads that the audit lacks: too many waited, or it refused them.",
+		reads.dropped);
+	counter(b, "retention_deleted_total",
+		"Interactions deleted one by one because they had served their time.",
+		kept.deleted);
+	counter(b, "retention_months_total", "Months dropped in whole.", kept.months);
+	gauge(b, "retention_run_timestamp_seconds",
+		"When retention went through all last; 0 = not yet.",
+		(double)kept.run_us / 1e6);
+}
+
 void
 metrics_write(struct buf *b, struct app *app)
 {
@@ -420,6 +443,7 @@ metrics_write(struct buf *b, struct app *app)
 	write_agents(b, app);
 	write_store(b, app);
 	write_webhooks(b, app);
+	write_privacy(b, app);
 	metrics_write_lookups(b, app);
 	write_channels(b, app);
 }

@@ -11,6 +11,8 @@
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_contact_import) H(route_contact_people) H(route_lookup) \
+	H(route_contact_erase) H(route_contact_privacy) \
+	H(route_retention) \
 	H(route_contact_merge) H(route_contact_unmerge) \
 	H(route_suggestion_list) H(route_suggestion_accept) \
 	H(route_suggestion_reject) \

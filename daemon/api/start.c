@@ -194,6 +194,7 @@ go_live(struct start *st)
 	pops_ask_again(app->pops);
 	webhooks_begin(app->webhooks);
 	app->keeper = wishes_keeper_new(&app->store);
+	retention_begin(app->retention);
 	sd_notify(0, "READY=1\nSTATUS=running");
 	log_info(NULL, "running: %zu channels", channel_core_count(app->channels));
 }

@@ -23,6 +23,11 @@ static const struct conf_key daemon_keys[] = {
 	{"state_dir", CONF_STRING, ROW(daemon_settings, state_dir),
 		"/var/lib/interactd", 0, 4000, 0, NULL,
 		"Where the daemon keeps its spool: a directory on a local disk."},
+	{"erasure_key", CONF_STRING, ROW(daemon_settings, erasure_key), NULL, 64, 64,
+		CONF_SECRET, NULL,
+		"Secret (64 hexadecimal digits) under which the addresses of erased "
+		"people who must not be contacted are hashed; none: erasure.key in "
+		"state_dir, made at the first start."},
 	{"log_level", CONF_CHOICE, ROW(daemon_settings, log_level), "info", 0, 0,
 		CONF_RELOAD, log_levels,
 		"How much is logged: error, warning, info or debug. Only debug shows "
@@ -51,7 +56,8 @@ static const struct conf_key postgresql_keys[] = {
 		"Connection string of libpq (host=… dbname=… user=…); several hosts "
 		"allowed."},
 	{"connections", CONF_INT, ROW(postgresql_settings, connections), "2", 1, 32, 0,
-		NULL, "Connections for reading; two more write."},
+		NULL,
+		"Connections for reading; two more write, one does what takes long, two send webhooks."},
 	{"connect_timeout_s", CONF_DURATION,
 		ROW(postgresql_settings, connect_timeout_ms), "5", 100, 60000, 0, NULL,
 		"How long one attempt to connect may take."},
@@ -154,6 +160,15 @@ static const struct conf_key outreach_keys[] = {
 		"Directory of the files of public holidays, one per region."},
 	CONF_END,
 };
+const char *const retention_kinds[RETAIN_COUNT] = {
+	"call", "email", "sms", "chat", "visit", "letter", "fax", "note"};
+
+#define RETENTION(name, kind, what)                                                    \
+	{                                                                              \
+		"retention_" name "_days", CONF_INT,                                   \
+			ROW(tenant_settings, retention_days[kind]), "0", 0, 36500, 0,  \
+			NULL, "Days after which " what " are deleted; 0 = never."      \
+	}
 
 static const struct conf_key tenant_keys[] = {
 	{"region", CONF_STRING, ROW(tenant_settings, region), NULL, 2, 2, 0, NULL,
@@ -167,6 +182,14 @@ static const struct conf_key tenant_keys[] = {
 		"A number unseen for so many days no longer tells who calls, unless "
 		"somebody recorded or verified it: it may be another's now. 0: it "
 		"always does."},
+	RETENTION("call", RETAIN_CALL, "calls"),
+	RETENTION("email", RETAIN_EMAIL, "e-mails"),
+	RETENTION("sms", RETAIN_SMS, "text messages"),
+	RETENTION("chat", RETAIN_CHAT, "chat messages"),
+	RETENTION("visit", RETAIN_VISIT, "visits"),
+	RETENTION("letter", RETAIN_LETTER, "letters"),
+	RETENTION("fax", RETAIN_FAX, "faxes"),
+	RETENTION("note", RETAIN_NOTE, "notes"),
 	{"lookup_url", CONF_STRING, ROW(tenant_settings, lookup_url), NULL, 0, 2000,
 		CONF_RELOAD, NULL,
 		"Asked (GET) who calls when no named contact has the number, with "

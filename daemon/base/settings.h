@@ -7,7 +7,7 @@
 #include <base/conf.h>
 
 struct daemon_settings {
-	char *state_dir;
+	char *state_dir, *erasure_key;
 	int log_level; /* enum log_level */
 	int64_t pop_timeout_ms, wrapup_ms;
 	int64_t spool_max; /* bytes, per channel */
@@ -36,7 +36,21 @@ struct webhooks_settings {
 struct outreach_settings {
 	char *holidays_dir;
 };
+/* Kinds of interactions whose time to be kept can be set, in the order of the rows. */
+enum retention_kind {
+	RETAIN_CALL,
+	RETAIN_EMAIL,
+	RETAIN_SMS,
+	RETAIN_CHAT,
+	RETAIN_VISIT,
+	RETAIN_LETTER,
+	RETAIN_FAX,
+	RETAIN_NOTE,
+	RETAIN_COUNT
+};
+extern const char *const retention_kinds[RETAIN_COUNT];
 struct tenant_settings {
+	int64_t retention_days[RETAIN_COUNT]; /* 0 = for ever */
 	char *region, *timezone;
 	struct conf_list languages;
 	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;

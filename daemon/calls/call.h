@@ -131,8 +131,9 @@ struct call {
 	enum call_disposition disposition;
 	struct list legs;
 	unsigned n_legs;
-	bool recovered;	    /* seen first in a snapshot: times are estimates */
-	unsigned missed;    /* bits of enum tracker_missed: not heard, only found out */
+	bool recovered;	 /* seen first in a snapshot: times are estimates */
+	bool forgotten;	 /* whom it is with is not to be told any more (phone_forget) */
+	unsigned missed; /* bits of enum tracker_missed: not heard, only found out */
 	uint64_t first_seq; /* of the spool: nothing of this call is older */
 	void *user;	    /* the observer's */
 };

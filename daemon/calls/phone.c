@@ -341,6 +341,9 @@ static void
 on_flush(void *arg)
 {
 	struct phone *ph = arg;
+	if (ph->forgotten)
+		spool_turn(ph->spool);
+	ph->forgotten = false;
 	phone_flush(ph);
 	phone_heal_begin(ph);
 	spool_look(ph->spool);
@@ -391,6 +394,7 @@ phone_calls_json(struct phone *ph, struct json_out *j)
 		struct call_record r;
 		call_record_init(&r, pc->call, ph->tenant, phone_region(ph), NULL);
 		struct uuid contact = subject_who(pc->subject, &pc->contact);
+		phone_hide(pc, &r);
 		call_record_json(j, NULL, &r, &contact);
 		call_record_fini(&r);
 	}

@@ -68,6 +68,10 @@ struct phone_comparison {
 typedef void phone_compared_fn(void *arg, const struct phone_comparison *);
 void phone_on_compared(struct phone *, phone_compared_fn *fn, void *arg);
 
+/* Calls with somebody who is to be forgotten go on as nobody's; what the spool has of them
+ * goes once they are over. Returns how many live. */
+unsigned phone_forget(struct phone *, const struct privacy_subject *);
+
 /* The calls alive now, as items of a JSON array (interaction objects of contract.md). */
 void phone_calls_json(struct phone *, struct json_out *);
 /* Members for the channel's object in /v1/status. */

@@ -157,6 +157,7 @@ fill_record(struct phone_call *pc, struct call_record *r, const char *source)
 	if (r->in.remote_value && !r->in.no_contact)
 		r->in.new_contact =
 			card_new_contact_id(ph->tenant, &r->remote, pc->call->at_us);
+	phone_hide(pc, r);
 }
 
 /* What the saving's transaction writes for webhooks; NULL if nobody wants it. The nil id
@@ -389,6 +390,7 @@ call_ended(void *arg, struct call *c)
 	struct uuid nobody = {{0}};
 	const char *how = call_disposition_text(c->disposition);
 	save(pc, &nobody);
+	ph->forgotten |= c->forgotten;
 	log_debug(ph->who, "call %s ended: %s", c->linked, how ? how : "");
 	subject_end(&pc->subject);
 	phone_call_free(pc);

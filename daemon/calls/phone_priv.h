@@ -37,7 +37,8 @@ struct phone {
 	uint64_t sent_checkpoint; /* given to the writer last */
 	uint64_t flushed;	  /* last_seq at the last flush */
 	bool replaying, synced, closing;
-	bool frozen;	   /* the checkpoint stays: a saving was refused */
+	bool forgotten; /* a call of somebody forgotten ended: its events may go now */
+	bool frozen;	/* the checkpoint stays: a saving was refused */
 	struct heal *heal; /* under way; phone_heal.c */
 	struct loop_timer *heal_timer;
 	unsigned heal_savings; /* of `savings` */
@@ -77,6 +78,8 @@ bool phone_save_found(struct phone *, struct call *, const struct uuid *absorbed
 struct tracker *
 phone_tracker_new(struct phone *, const struct tracker_observer *, void *arg);
 
+/* Takes out of the record what must not be told of a forgotten call. */
+void phone_hide(const struct phone_call *, struct call_record *);
 /* Saves calls changed since their last saving, and moves the checkpoint along. */
 void phone_flush(struct phone *);
 /* The time by the phone system's clock, as far as it is known. */

@@ -242,6 +242,10 @@ run_audit(struct ctl *ctl, const struct ctl_args *a)
 	client_query_add(&path, "limit", args_get(a, "limit"));
 	client_query_add(&path, "before", args_get(a, "before"));
 	client_query_add(&path, "object", args_get(a, "object"));
+	client_query_add(&path, "actor", args_get(a, "actor"));
+	client_query_add(&path, "action", args_get(a, "action"));
+	client_query_add(&path, "from", args_get(a, "from"));
+	client_query_add(&path, "to", args_get(a, "to"));
 	int rc = cmd_run(ctl, "GET", buf_str(&path), NULL, show_audit);
 	buf_fini(&path);
 	return rc;
@@ -249,6 +253,10 @@ run_audit(struct ctl *ctl, const struct ctl_args *a)
 
 static const struct ctl_option audit_options[] = {
 	{"object", "KIND:ID", "only of this object: contact:..., agent:1001"},
+	{"actor", "WHO", "only what they did: agent:1001, key:crm"},
+	{"action", "ACTION", "only this: contact.read, contact.*"},
+	{"from", "TIME", "not before (2026-11-21T08:00:00Z)"},
+	{"to", "TIME", "before"},
 	{"limit", "N", "at most N, 1 to 200 (50)"},
 	{"before", "CURSOR", "go on where the last page ended"},
 	{NULL, NULL, NULL},
@@ -256,13 +264,14 @@ static const struct ctl_option audit_options[] = {
 
 const struct ctl_command cmd_audit = {
 	.name = "audit",
-	.usage = "[--object KIND:ID] [--limit N]",
+	.usage = "[--object KIND:ID] [--actor WHO] [--action ACTION]",
 	.group = GROUP,
-	.summary = "who changed what, newest first",
+	.summary = "who changed or read what, newest first",
 	.help = "Names of fields and ids of objects, never values. WHO is a key (key:crm),\n"
 		"an agent (agent:1001) or a user of this machine (uid:0).\n\n"
 		"  interactctl audit --limit 10\n"
-		"  interactctl audit --object agent:1001\n",
+		"  interactctl audit --object agent:1001\n"
+		"  interactctl audit --actor agent:1001 --action contact.read\n",
 	.options = audit_options,
 	.run = run_audit,
 };

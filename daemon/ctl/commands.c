@@ -45,6 +45,11 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_apikey_revoke,
 	&cmd_audit,
 
+	&cmd_privacy_report,
+	&cmd_privacy_erase,
+	&cmd_privacy_retention,
+	&cmd_tenant_report_role,
+
 	&cmd_webhook_add,
 	&cmd_webhook_list,
 	&cmd_webhook_show,

@@ -143,6 +143,8 @@ extern const struct ctl_command cmd_db_migrate, cmd_db_check, cmd_db_status,
 extern const struct ctl_command cmd_webhook_add, cmd_webhook_list, cmd_webhook_show,
 	cmd_webhook_set, cmd_webhook_remove, cmd_webhook_test, cmd_webhook_deliveries,
 	cmd_webhook_replay;
+extern const struct ctl_command cmd_privacy_report, cmd_privacy_erase,
+	cmd_privacy_retention, cmd_tenant_report_role;
 extern const struct ctl_command cmd_completion, cmd_manual;
 
 #endif

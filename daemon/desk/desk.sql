@@ -1,11 +1,13 @@
 -- Agents and their tokens. Changes go through the functions of conf/sql/011-desk.sql.
 
 -- name: agent_version
+-- tenant: all are held in memory, each under its own
 SELECT count(*) || ':' || coalesce(sum(hashtextextended(
     tenant_id || ':' || id || ':' || updated_at, 0)), 0)
 FROM agent
 
 -- name: agent_load
+-- tenant: as above
 SELECT tenant_id, id, array_to_json(interfaces), array_to_json(contact_roles),
   array_to_json(attributes)
 FROM agent ORDER BY tenant_id, id
@@ -36,11 +38,13 @@ FROM agent_token_create($1::int, $2::text, $3::text, $4::uuid, $5::text,
   $10::text, $11::text, decode($12::text, 'hex'))
 
 -- name: agent_token_find
+-- tenant: a token tells whose it is; its hash is unique
 SELECT tenant_id, agent_id, time_to_us(expires_at)
 FROM agent_token
 WHERE hash = decode($1::text, 'hex') AND revoked_at IS NULL AND expires_at > now()
 
 -- name: agent_token_used
+-- tenant: as above
 UPDATE agent_token SET last_used_at = now()
 WHERE hash = decode($1::text, 'hex')
   AND (last_used_at IS NULL OR last_used_at < now() - interval '1 minute')
@@ -58,6 +62,7 @@ WHERE tenant_id = $1::int AND agent_id = $2::text AND revoked_at IS NULL
 SELECT agent_token_revoke($1::int, $2::text, $3::text, $4::text, $5::uuid)
 
 -- name: agent_state_load
+-- tenant: all are held in memory, each under its own
 SELECT tenant_id, agent_id, chosen, time_to_us(chosen_at), reason, source, set_by,
   time_to_us(wrapup_at), time_to_us(wrapup_until), wrapup_source, wrapup_by,
   time_to_us(cleared_at)

@@ -44,6 +44,7 @@ pops_new(struct store *st, struct redis *r, const struct pops_opts *opts)
 		ps->opts.stream_max = STREAM_MAX_DEFAULT;
 	ps->script = load_script(r, "daemon/desk/pop.lua");
 	ps->feed_script = load_script(r, "daemon/desk/pop_feed.lua");
+	ps->find_script = load_script(r, "daemon/desk/pop_find.lua");
 	map_init(&ps->tenants);
 	map_init(&ps->by_id);
 	map_init(&ps->replayed);
@@ -107,6 +108,7 @@ pops_free(struct pops **psp)
 	map_fini(&ps->replayed);
 	redis_script_free(&ps->script);
 	redis_script_free(&ps->feed_script);
+	redis_script_free(&ps->find_script);
 	loop_timer_free(&ps->tick);
 	buf_fini(&ps->json);
 	mem_free(ps);

@@ -16,6 +16,7 @@
 #define INTERACTD_DESK_POP_H
 
 #include <desk/agent.h>
+#include <clock.h>
 #include <desk/events.h>
 #include <histogram.h>
 #include <io/redis.h>
@@ -23,6 +24,7 @@
 #include <people/lookup.h>
 #include <people/store.h>
 #include <timeline/card.h>
+#include <timeline/privacy.h>
 
 struct pops;
 struct subject;
@@ -116,6 +118,26 @@ void pops_list(struct pops *, const struct tenant *, const char *agent,
 	const struct sight *, store_answer_fn *, void *arg);
 /* A pop as one with this sight (not NULL) may see it is appended; false if it is none. */
 bool pop_json_seen(struct buf *out, const char *json, size_t len, const struct sight *);
+
+/* Somebody is to be forgotten: pops of their interactions go on without name, number and
+ * variables; others that name them are looked up again. Returns how many subjects. */
+unsigned pops_forget(struct pops *, const struct privacy_subject *);
+/* What Redis' lists of the tenant hold of somebody; erase: those of the past go. cb comes
+ * once, later; borrows the subject until this returns. */
+struct pops_found {
+	bool reached; /* false: Redis did not answer, and the rest is not known */
+	bool asked;
+	unsigned entries; /* of streams */
+	unsigned
+		erased; /* entries that went, those of others in the same streams too */
+	unsigned open;	/* pops open now */
+	char oldest[CLOCK_RFC3339_LEN], newest[CLOCK_RFC3339_LEN]; /* "" = none */
+};
+struct pop_finder;
+typedef void pops_found_fn(void *arg, const struct pops_found *);
+struct pop_finder *pops_find(struct pops *, const struct privacy_subject *, bool erase,
+	pops_found_fn *, void *arg);
+void pops_find_cancel(struct pop_finder **); /* then it never comes */
 
 struct pops_stats {
 	unsigned open, pending;

@@ -12,7 +12,8 @@
  *	pop_issue.c    what is sent to Redis, in which order, and again
  *	pop_adopt.c    after a restart; the pops open now
  *	pop_feed.c     an agent's stream
- *	pop.lua, pop_feed.lua   what Redis does with it */
+ *	pop_find.c     what is shown, or was, of somebody who is to be forgotten
+ *	pop.lua, pop_feed.lua, pop_find.lua   what Redis does with it */
 #ifndef INTERACTD_DESK_POP_PRIV_H
 #define INTERACTD_DESK_POP_PRIV_H
 
@@ -102,6 +103,7 @@ struct subject {
 	char *channel, *kind, *direction, *queue, *call_id;
 	char *remote_kind, *remote_value, *remote_display, *local, *variables;
 	bool withheld, no_contact;
+	bool forgotten; /* says nothing any more of who it is with */
 	enum trust trust;
 	int64_t at_us;
 
@@ -152,7 +154,7 @@ struct pops {
 	struct store *store;
 	struct redis *redis;
 	struct pops_opts opts;
-	struct redis_script *script, *feed_script;
+	struct redis_script *script, *feed_script, *find_script;
 	struct map tenants;  /* name -> struct pop_tenant */
 	struct map by_id;    /* uuid -> struct pop */
 	struct map replayed; /* uuid -> struct replayed_end, until adopted */
@@ -186,6 +188,8 @@ bool subject_is_degraded(const struct subject *);
 void
 subject_fetch(struct subject *); /* asks for the card, if it is wanted and not here */
 void subject_free(struct subject **);
+/* It goes on without name, number and variables. */
+void subject_forget(struct subject *);
 
 /* ---- pop_lookup.c ---- */
 

@@ -41,10 +41,12 @@ take_info(struct subject *s, const struct subject_info *in)
 	changed |= put(&s->queue, in->queue);
 	changed |= put(&s->call_id, in->call_id);
 	changed |= put(&s->remote_kind, in->remote_kind);
-	changed |= put(&s->remote_value, in->withheld ? NULL : in->remote_value);
-	changed |= put(&s->remote_display, in->remote_display);
+	const bool hide = in->withheld || s->forgotten;
+	changed |= put(&s->remote_value, hide ? NULL : in->remote_value);
+	changed |= put(&s->remote_display, s->forgotten ? NULL : in->remote_display);
 	changed |= put(&s->local, in->local);
-	changed |= put(&s->variables, in->variables ? in->variables : "{}");
+	changed |= put(
+		&s->variables, in->variables && !s->forgotten ? in->variables : "{}");
 	s->withheld = in->withheld;
 	s->trust = in->trust;
 	s->no_contact = in->no_contact;
@@ -55,8 +57,8 @@ take_info(struct subject *s, const struct subject_info *in)
 static bool
 take_address(struct subject *s, const struct subject_info *in)
 {
-	bool wants = !in->withheld && !in->no_contact && in->remote_kind &&
-		     !str_empty(in->remote_value);
+	bool wants = !in->withheld && !in->no_contact && !s->forgotten &&
+		     in->remote_kind && !str_empty(in->remote_value);
 	struct address a = {.normal = in->remote_normal};
 	if (wants) {
 		wants = str_copy(a.kind, sizeof(a.kind), in->remote_kind) <
@@ -356,6 +358,20 @@ subject_update(struct subject *s, const struct subject_info *in)
 	}
 	if (changed)
 		touch_pops(s, s->pops->silent ? 0 : clock_wall_us());
+}
+
+void
+subject_forget(struct subject *s)
+{
+	s->forgotten = true;
+	drop_card(s);
+	s->wants_card = s->told = false;
+	s->contact = (struct uuid){{0}};
+	put(&s->remote_value, NULL);
+	put(&s->remote_display, NULL);
+	put(&s->variables, "{}");
+	memset(&s->address, 0, sizeof(s->address));
+	touch_pops(s, clock_wall_us());
 }
 
 void

@@ -5,17 +5,20 @@ SELECT events_keep(ARRAY[$1::int], ARRAY[$2::uuid], ARRAY[$3::text], ARRAY[$4::b
   ARRAY[$5::text], ARRAY[$6::text])
 
 -- name: webhook_version
+-- tenant: all are held in memory, each under its own
 SELECT count(*) || ':' || coalesce(sum(hashtextextended(
     tenant_id || ':' || id || ':' || updated_at, 0)), 0)
 FROM webhook WHERE deleted_at IS NULL
 
 -- name: webhook_load
+-- tenant: as above
 SELECT tenant_id, id, url, array_to_json(events), secret,
   CASE WHEN old_secret_until > now() THEN old_secret END, time_to_us(old_secret_until),
   enabled, state = 'failing', time_to_us(failing_since), time_to_us(updated_at)
 FROM webhook WHERE deleted_at IS NULL ORDER BY tenant_id, id
 
 -- name: webhook_release
+-- tenant: every one's: nobody sends when the daemon starts
 UPDATE webhook_queue SET leased = false, next_at = now() WHERE leased
 
 -- name: webhook_due
@@ -25,6 +28,7 @@ WHERE w.enabled AND w.deleted_at IS NULL AND EXISTS (SELECT FROM webhook_queue q
   WHERE q.tenant_id = w.tenant_id AND q.webhook_id = w.id AND q.next_at <= now())
 
 -- name: webhook_stats
+-- tenant: sums over all, for the metrics
 SELECT (SELECT coalesce(sum(pending), 0) FROM webhook_queue),
   (SELECT count(*) FROM webhook_delivery WHERE state = 'dead'),
   (SELECT count(*) FROM webhook WHERE enabled AND state = 'failing'),

@@ -350,7 +350,7 @@ pg_wake(struct pg *pg)
 int
 pg_check_conninfo(const char *conninfo, struct err *err)
 {
-	struct pg_conninfo *ci = pg_conninfo_parse(conninfo, NULL, err);
+	struct pg_conninfo *ci = pg_conninfo_parse(conninfo, NULL, NULL, err);
 
 	if (!ci)
 		return -1;
@@ -363,8 +363,8 @@ conns_start(struct pg *pg, const struct pg_opts *opts)
 {
 	struct err err;
 
-	pg->conninfo =
-		pg_conninfo_parse(opts->conninfo, pg->opts.application_name, &err);
+	pg->conninfo = pg_conninfo_parse(
+		opts->conninfo, pg->opts.application_name, opts->server_options, &err);
 	if (!pg->conninfo) {
 		str_copy(pg->reason, sizeof(pg->reason), err.text);
 		log_errorx(pg->who, "%s", err.text);

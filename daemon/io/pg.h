@@ -40,6 +40,9 @@ struct pg_opts {
 	unsigned queue_max; /* units waiting and running; one more fails as PG_FULL */
 	unsigned connect_timeout_ms;
 	const char *application_name; /* the last of several words stands in the log */
+	/* Of every session, as "-c name=value …", after conninfo's own; NULL = none. Never
+	 * logged. */
+	const char *server_options;
 	void (*on_state)(
 		void *arg, bool up); /* may be NULL: first connection up, last down */
 	void *arg;

@@ -144,7 +144,8 @@ options_parse(struct pg_conninfo *ci, const char *conninfo, struct err *err)
 }
 
 struct pg_conninfo *
-pg_conninfo_parse(const char *conninfo, const char *application_name, struct err *err)
+pg_conninfo_parse(const char *conninfo, const char *application_name,
+	const char *server_options, struct err *err)
 {
 	struct pg_conninfo *ci = xcalloc(1, sizeof(*ci));
 	PQconninfoOption *env = NULL;
@@ -165,8 +166,9 @@ pg_conninfo_parse(const char *conninfo, const char *application_name, struct err
 	const char *theirs = option_get(ci->options, "options");
 	ci->server_options =
 		xasprintf("%s -c timezone=UTC -c jit=off -c statement_timeout=0 "
-			  "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan",
-			theirs ? theirs : "");
+			  "-c enable_seqscan=off -c plan_cache_mode=force_generic_plan "
+			  "%s",
+			theirs ? theirs : "", server_options ? server_options : "");
 	if (hosts_split(ci, names, err) < 0)
 		pg_conninfo_free(&ci);
 	PQconninfoFree(env);

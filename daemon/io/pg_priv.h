@@ -117,8 +117,8 @@ void pg_conn_send(struct pg_conn *, struct pg_unit *);
 void pg_conn_abandon(struct pg_unit *);
 
 /* pg_conninfo.c */
-struct pg_conninfo *
-pg_conninfo_parse(const char *conninfo, const char *application_name, struct err *);
+struct pg_conninfo *pg_conninfo_parse(const char *conninfo,
+	const char *application_name, const char *server_options, struct err *);
 void pg_conninfo_free(struct pg_conninfo **);
 size_t pg_conninfo_hosts(const struct pg_conninfo *);
 /* The i-th host's name if it has to be resolved, else NULL (socket, number, hostaddr).

@@ -22,6 +22,8 @@
 #include <unistd.h>
 
 #define RETRY_US 1000000
+/* No segment is appended to for longer: a quiet system's is never full. */
+#define TURN_US (3600 * INT64_C(1000000))
 /* Where a whole segment finds no room a smaller one may, down to this. */
 #define SMALLEST 16384
 
@@ -248,6 +250,7 @@ segment_begin(struct spool *s, size_t room, struct err *e)
 		return append_failed(s, e, "begin a segment");
 	}
 	s->retry_us = 0;
+	s->begun_us = clock_mono_us();
 	s->write_off = 0;
 	spool_add_segment(s, s->next_seq, size);
 	return 0;
@@ -309,11 +312,22 @@ append_works(struct spool *s)
 }
 
 void
+spool_turn(struct spool *s)
+{
+	if (s->replaying || s->fd < 0 || segment_last(s)->last < segment_last(s)->first)
+		return;
+	segment_give_up(s);
+	release_segments(s);
+}
+
+void
 spool_look(struct spool *s)
 {
 	struct err e;
 
 	segment_check_sync(s);
+	if (clock_mono_us() - s->begun_us > TURN_US)
+		spool_turn(s);
 	if (s->no_room && clock_mono_us() >= s->retry_us &&
 		segment_begin(s, 0, &e) == 0)
 		append_works(s);

@@ -66,6 +66,17 @@ void spool_close(struct spool **); /* syncs */
 /* Returns 0 and the record's sequence. */
 int spool_append(struct spool *, const void *data, size_t len, uint64_t *seq_r,
 	struct err *) MUST_CHECK;
+/* Ends the segment appended to, so that it can go as soon as it is released: what is to be
+ * forgotten must not wait for it to be full. Happens by itself after an hour. */
+void spool_turn(struct spool *);
+/* Which files below DIR (all spools') hold one of these texts, and of when; those written
+ * to later than until_us (0: none) do not count. Blocking, so for a thread. erase: those in damaged/ and overflow/, which nobody replays, go. */
+struct spool_found {
+	unsigned files, erased;	      /* erased: of these */
+	int64_t oldest_us, newest_us; /* their times; 0 = none */
+};
+void spool_find(const char *dir, const char *const *texts, size_t n, int64_t until_us,
+	bool erase, struct spool_found *found_r);
 /* To be called every second or so: finds out that there is room again, though nothing is
  * appended. */
 void spool_look(struct spool *);

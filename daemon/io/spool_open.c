@@ -270,6 +270,7 @@ spool_open(struct loop *l, const struct spool_opts *o, uint64_t min_next_seq,
 		return NULL;
 	}
 	unlinkat(s->dir_fd, SPOOL_SPARE, 0);
+	s->begun_us = clock_mono_us();
 	if (o->sync)
 		start_sync(s);
 	return s;

@@ -108,6 +108,7 @@ struct spool {
 	int fd; /* of the segment appended to, or -1: the next append begins one */
 	int64_t write_off;
 	uint64_t next_seq, released;
+	int64_t begun_us; /* monotonic: when this process began to append to fd's file */
 	struct list segments;	 /* of struct spool_segment */
 	int64_t bytes;		 /* sum of their sizes */
 	struct spool_sync *sync; /* NULL: nothing is synced */

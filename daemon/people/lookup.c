@@ -77,6 +77,16 @@ lookup_is_wanted(
 	return l && a->normal && str_eq(a->kind, "phone") && tenant_of(l, t);
 }
 
+void
+lookups_forget(struct lookups *l, const struct tenant *t)
+{
+	/* as lookup_start makes keys; no name of a tenant holds a blank */
+	char *beginning = xasprintf("%s ", t->name);
+
+	lookup_cache_forget(&l->cache, beginning);
+	xfree(&beginning);
+}
+
 /* ---- Answers without a flight ------------------------------------------------------ */
 
 static void

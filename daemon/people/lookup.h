@@ -34,6 +34,8 @@ void lookups_free(struct lookups **);
 /* Also for a reload. What was remembered stays, but the breaker is closed. */
 void
 lookups_set(struct lookups *, const struct tenant *, const struct lookup_settings *);
+/* What was remembered for the tenant is forgotten. */
+void lookups_forget(struct lookups *, const struct tenant *);
 /* Says what is wrong with a URL's form, or a header's. */
 int lookup_check_url(const char *url, struct err *) MUST_CHECK;
 int lookup_check_header(const char *header, struct err *) MUST_CHECK;

@@ -3,6 +3,7 @@
 #include <people/lookup_priv.h>
 
 #include <mem.h>
+#include <str.h>
 
 #include <string.h>
 
@@ -83,4 +84,14 @@ lookup_cache_put(
 	list_prepend(&c->by_use, &e->link);
 	while (c->entries.len > ENTRIES_MAX || c->bytes > BYTES_MAX)
 		drop(c, LIST_ENTRY(c->by_use.prev, struct entry, link));
+}
+
+void
+lookup_cache_forget(struct lookup_cache *c, const char *beginning)
+{
+	list_for_each_safe (&c->by_use, it) {
+		struct entry *e = LIST_ENTRY(it, struct entry, link);
+		if (str_starts(e->key, beginning))
+			drop(c, e);
+	}
 }

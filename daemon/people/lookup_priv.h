@@ -26,6 +26,8 @@ bool lookup_cache_get(
 	struct lookup_cache *, const char *key, int64_t now_us, json_t **person_r);
 void lookup_cache_put(
 	struct lookup_cache *, const char *key, json_t *person, int64_t until_us);
+/* All whose key begins so. */
+void lookup_cache_forget(struct lookup_cache *, const char *beginning);
 
 /* ---- lookup_url.c ---- */
 

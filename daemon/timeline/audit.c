@@ -37,9 +37,19 @@ param_object(struct pg_unit *u, const char *object)
 	pg_param_text(u, colon ? colon + 1 : object);
 }
 
+static void
+param_time(struct pg_unit *u, int64_t us)
+{
+	if (us)
+		pg_param_int(u, us);
+	else
+		pg_param_null(u);
+}
+
 void
 audit_list(struct store *store, const struct tenant *tenant, unsigned limit,
-	const char *before, const char *object, store_answer_fn *cb, void *arg)
+	const char *before, const struct audit_filter *f, store_answer_fn *cb,
+	void *arg)
 {
 	int64_t id = 0;
 
@@ -58,7 +68,11 @@ audit_list(struct store *store, const struct tenant *tenant, unsigned limit,
 		pg_param_int(u, id);
 	else
 		pg_param_null(u);
-	param_object(u, object);
+	param_object(u, f->object);
 	pg_param_int(u, p->limit + 1);
+	pg_param_text(u, f->actor);
+	pg_param_text(u, f->action);
+	param_time(u, f->from_us);
+	param_time(u, f->to_us);
 	pg_submit(&u, STORE_DEADLINE_MS, on_page, p);
 }

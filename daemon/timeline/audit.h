@@ -7,8 +7,13 @@
 
 /* {"items":[{"id","at","actor","role","action","object":{"kind","id"},"fields":[…]}],
  * "next"}, newest first. before: the previous page's "next", or NULL. object: "kind:id" or
- * an id alone, NULL = everything. */
+ * an id alone; NULL members: everything. */
+struct audit_filter {
+	const char *object, *actor;
+	const char *action;	/* "contact.read", or "contact.*" */
+	int64_t from_us, to_us; /* [from, to); 0 = open */
+};
 void audit_list(struct store *, const struct tenant *, unsigned limit,
-	const char *before, const char *object, store_answer_fn *, void *arg);
+	const char *before, const struct audit_filter *, store_answer_fn *, void *arg);
 
 #endif

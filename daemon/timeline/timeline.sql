@@ -247,4 +247,9 @@ FROM audit
 WHERE tenant_id = $1::int AND ($2::bigint IS NULL OR id < $2::bigint)
 	AND ($3::text IS NULL OR object_kind = $3::text)
 	AND ($4::text IS NULL OR object_id = $4::text)
+	AND ($6::text IS NULL OR actor = $6::text)
+	AND ($7::text IS NULL OR action = $7::text
+		OR action LIKE replace(replace($7::text, '_', '\_'), '*', '%'))
+	AND ($8::bigint IS NULL OR at >= us_to_time($8::bigint))
+	AND ($9::bigint IS NULL OR at < us_to_time($9::bigint))
 ORDER BY id DESC LIMIT $5::int

@@ -91,6 +91,11 @@ def test_answers_are_as_described(pbx, agrees, subscriber, eventually):
     fake.drop_clients()
     eventually(lambda: agrees("GET", "/v1/channels/pbx-main/gaps",
                               "/v1/channels/{name}/gaps")["items"])
+    agrees("GET", "/v1/privacy/retention")
+    agrees("GET", mine + "/privacy", "/v1/contacts/{id}/privacy")
+    agrees("DELETE", mine + "?do_not_contact=true", "/v1/contacts/{id}")
+    agrees("GET", mine + "/privacy", "/v1/contacts/{id}/privacy")
+    agrees("GET", "/v1/audit?action=contact.*&from=2026-01-01T00:00:00Z")
     agrees("DELETE", f"/v1/agents/1001/tokens/{token['id']}",
            "/v1/agents/{id}/tokens/{token}")
     agrees("DELETE", f"/v1/api-keys/{key['id']}", "/v1/api-keys/{id}")

@@ -94,6 +94,12 @@ test_cache(void)
 	CHECK(!lookup_cache_get(&c, "b", 100, &got)); /* over */
 	lookup_cache_put(&c, "a", NULL, 200);
 	CHECK(lookup_cache_get(&c, "a", 150, &got) && !got);
+	/* Somebody of tenant a is to be forgotten. */
+	lookup_cache_put(&c, "a http://x", person, 200);
+	lookup_cache_put(&c, "ab http://x", person, 200);
+	lookup_cache_forget(&c, "a ");
+	CHECK(!lookup_cache_get(&c, "a http://x", 150, &got));
+	CHECK(lookup_cache_get(&c, "ab http://x", 150, &got));
 	lookup_cache_fini(&c);
 	json_decref(person);
 }

@@ -650,6 +650,70 @@ test_room_again_is_found_without_an_append(void)
 	clock_fake(0, 0);
 }
 
+static void
+put_aside(const char *dir, const char *name, const char *text)
+{
+	char path[200];
+	snprintf(path, sizeof(path), "%s/pbx/%s", top, dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/pbx/%s/%s", top, dir, name);
+	FILE *f = fopen(path, "w");
+	fputs(text, f);
+	fclose(f);
+}
+
+/* What is to be forgotten does not wait for a segment to be full. */
+static void
+test_a_segment_that_is_turned_goes_when_it_is_released(void)
+{
+	static const char *const five[] = {"record 5 "}, *const none[] = {"record 99"};
+	struct spool_found found;
+	struct spool_stats st;
+
+	new_dir();
+	struct spool *s = open_with(4096, 1 << 20, false, 0);
+	spool_turn(s); /* nothing is in it: nothing happens */
+	append_n(s, 5);
+	spool_find(top, five, 1, 0, false, &found);
+	CHECK_INT(found.files, 1);
+	CHECK(found.oldest_us > 0 && found.oldest_us == found.newest_us);
+	spool_find(top, five, 1, found.oldest_us - 1, false, &found);
+	CHECK_INT(found.files, 0);
+	spool_release(s, 5);
+	spool_find(top, five, 1, 0, true, &found); /* a live segment stays */
+	CHECK_INT(found.files, 1);
+	CHECK_INT(found.erased, 0);
+	spool_turn(s);
+	spool_find(top, five, 1, 0, false, &found);
+	CHECK_INT(found.files, 0);
+	CHECK_INT((int64_t)append_n(s, 2), 7);
+	spool_get_stats(s, &st);
+	CHECK_INT((int64_t)st.first_seq, 6);
+	check_replay(s, 6, 6, 7, 0);
+
+	/* By itself after an hour. */
+	int64_t wall = clock_wall_us(), mono = clock_mono_us();
+	spool_release(s, 7);
+	clock_fake(wall, mono + INT64_C(3601000000));
+	spool_look(s);
+	clock_fake(0, 0);
+	spool_get_stats(s, &st);
+	CHECK_INT(st.bytes, 0);
+
+	put_aside("damaged", "1.0", "xx record 5 xx");
+	put_aside("overflow", "2.spool", "record 6 ");
+	spool_find(top, none, 1, 0, true, &found);
+	CHECK_INT(found.files, 0);
+	spool_find(top, five, 1, 0, true, &found);
+	CHECK_INT(found.files, 1);
+	CHECK_INT(found.erased, 1);
+	spool_find(top, five, 1, 0, false, &found);
+	CHECK_INT(found.files, 0);
+	spool_find("/nonexistent", five, 1, 0, false, &found);
+	CHECK_INT(found.files, 0);
+	spool_close(&s);
+}
+
 /* The clock is where a spool whose checkpoint nobody knows begins to count. */
 static void
 test_an_unknown_checkpoint_counts_from_the_clock_in_an_empty_directory(void)
@@ -788,6 +852,7 @@ main(void)
 	TEST(test_disk_full_fails_appends_until_there_is_room);
 	TEST(test_room_again_is_found_without_an_append);
 	TEST(test_an_unknown_checkpoint_counts_from_the_clock_in_an_empty_directory);
+	TEST(test_a_segment_that_is_turned_goes_when_it_is_released);
 	TEST(test_a_cursor_reads_along);
 	TEST(test_failed_write_gives_the_sequence_again);
 	TEST(test_failed_fdatasync_starts_a_new_segment);
