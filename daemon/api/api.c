@@ -24,6 +24,7 @@ struct route {
 };
 
 #define ROLES_LEAD_INTEGRATION (ROLES_LEAD | ROLE_INTEGRATION)
+#define ROLES_LOOK	       (ROLES_ALL & ~ROLE_AGENT) /* at everybody at once */
 
 static const struct route routes[] = {
 	{"GET /healthz", ROLE_ANYBODY, false, route_healthz},
@@ -38,6 +39,15 @@ static const struct route routes[] = {
 	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
+	{"POST /v1/segments", ROLES_LEAD_INTEGRATION, true, route_segment_create},
+	{"GET /v1/segments", ROLES_LOOK, true, route_segment_list},
+	{"POST /v1/segments/count", ROLES_LOOK, true, route_segment_try_count},
+	{"POST /v1/segments/preview", ROLES_LOOK, true, route_segment_try_preview},
+	{"GET /v1/segments/{}", ROLES_LOOK, true, route_segment_get},
+	{"PATCH /v1/segments/{}", ROLES_LEAD_INTEGRATION, true, route_segment_patch},
+	{"DELETE /v1/segments/{}", ROLES_LEAD_INTEGRATION, true, route_segment_delete},
+	{"GET /v1/segments/{}/count", ROLES_LOOK, true, route_segment_count},
+	{"GET /v1/segments/{}/preview", ROLES_LOOK, true, route_segment_preview},
 	{"POST /v1/lookup", ROLE_ADMIN, false, route_lookup},
 	{"POST /v1/interactions", ROLES_WRITE, true, route_interaction_create},
 	{"GET /v1/interactions/{}", ROLES_ALL, true, route_interaction_get},

@@ -248,6 +248,7 @@ open_rooms(struct app *app, struct err *err)
 	app->store.reads =
 		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
+	app->store.reports = open_pg(app, 4, 200, "interactd reports");
 	app->writer = writer_new(&app->store, &writer);
 	open_redis(app);
 	app->lookups = app_lookups_new(app);
@@ -337,6 +338,7 @@ close_rooms(struct app *app)
 	redis_close(&app->redis);
 	pg_close(&app->store.reads);
 	pg_close(&app->store.writes);
+	pg_close(&app->store.reports);
 	start_free(app);
 	dialler_free(&app->dialler);
 }

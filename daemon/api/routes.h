@@ -11,6 +11,10 @@
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
 	H(route_contact_import) H(route_lookup) \
+	H(route_segment_create) H(route_segment_list) H(route_segment_get) \
+	H(route_segment_patch) H(route_segment_delete) H(route_segment_count) \
+	H(route_segment_preview) H(route_segment_try_count) \
+	H(route_segment_try_preview) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \
