@@ -2,6 +2,7 @@
  * it, one per resource; the same table is checked against openapi.json by a test. */
 #include <api/app.h>
 #include <api/caller.h>
+#include <api/export.h>
 #include <api/import.h>
 #include <api/metrics.h>
 #include <api/routes.h>
@@ -36,6 +37,12 @@ static const struct route routes[] = {
 	{"GET /v1/contacts", ROLES_ALL, true, route_contact_list},
 	{"POST /v1/contacts/import", ROLES_LEAD_INTEGRATION, true,
 		route_contact_import},
+	{"GET /v1/contacts/export", ROLES_LEAD_INTEGRATION, true,
+		route_contacts_export},
+	{"GET /v1/contacts/{}/export", ROLES_LEAD_INTEGRATION, true,
+		route_contact_export},
+	{"GET /v1/segments/{}/export", ROLES_LEAD_INTEGRATION, true,
+		route_segment_export},
 	{"GET /v1/contacts/{}", ROLES_ALL, true, route_contact_get},
 	{"PATCH /v1/contacts/{}", ROLES_WRITE, true, route_contact_patch},
 	{"GET /v1/contacts/{}/timeline", ROLES_ALL, true, route_contact_timeline},
@@ -159,6 +166,7 @@ api_new(struct app *app)
 	app->keys = key_cache_new();
 	app->metrics = metrics_new();
 	app->imports = imports_new(app);
+	app->exports = exports_new(app);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -175,6 +183,7 @@ api_free(struct api **api)
 		return;
 	key_cache_free(&(*api)->app->keys);
 	imports_free(&(*api)->app->imports);
+	exports_free(&(*api)->app->exports);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

@@ -18,6 +18,7 @@
 #include <io/redis.h>
 #include <timeline/writer.h>
 
+struct exports;
 struct imports;
 struct key_cache;
 struct metrics;
@@ -53,6 +54,7 @@ struct app {
 	struct key_cache *keys; /* api/caller.h */
 	struct lookups *lookups;
 	struct imports *imports; /* api/import.h */
+	struct exports *exports; /* api/export.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

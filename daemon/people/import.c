@@ -21,7 +21,7 @@
 
 #define RAW_MAX	      (256 * 1024)
 #define PIECE_MAX     (64 * 1024)
-#define BATCH_ROWS    250
+#define BATCH_ROWS    500
 #define BATCH_BYTES   (512 * 1024)
 #define BATCH_MS      30000
 #define TRIES	      16 /* about a minute */

@@ -33,3 +33,85 @@ ORDER BY name LIMIT $3::int
 
 -- name: segment_filter
 SELECT filter::text FROM segment WHERE tenant_id = $1::int AND id = $2::uuid
+
+-- name: export_columns
+-- How many addresses of a kind one contact has at most, and the names of attributes.
+WITH held AS (
+	SELECT coalesce(c.merged_into, c.id) AS root, i.kind, count(DISTINCT i.value) AS n
+	FROM identity i JOIN contact c ON c.tenant_id = i.tenant_id AND c.id = i.contact_id
+	WHERE i.tenant_id = $1::int AND i.kind IN ('external', 'phone', 'email')
+		AND i.trust > 0
+	GROUP BY 1, 2)
+SELECT max(n) FILTER (WHERE kind = 'external'), max(n) FILTER (WHERE kind = 'phone'),
+	max(n) FILTER (WHERE kind = 'email'),
+	(SELECT coalesce(json_agg(name ORDER BY name), '[]') FROM (
+		SELECT DISTINCT a.name FROM contact c, jsonb_object_keys(c.attributes) a(name)
+		WHERE c.tenant_id = $1::int AND c.merged_into IS NULL
+		LIMIT $2::int) x)
+FROM held
+
+-- The parts of all that is held on a contact (export_contact.c): tenant, root, after,
+-- limit; rows (cursor, object).
+
+-- name: export_contact
+SELECT '', contact_json($1::int, $2::uuid, $2::uuid)
+WHERE $3::text IS NULL AND $4::int > 0
+
+-- name: export_members
+-- Itself and those merged into it, each as it was recorded.
+SELECT c.id, json_build_object('id', c.id, 'name', c.name, 'roles', c.roles,
+	'language', c.language, 'timezone', c.timezone, 'vip', c.vip,
+	'attributes', c.attributes, 'organisation', c.organisation,
+	'created_at', time_text(c.created_at), 'updated_at', time_text(c.updated_at))
+FROM contact_members($1::int, $2::uuid) m(id)
+JOIN contact c ON c.tenant_id = $1::int AND c.id = m.id
+WHERE $3::text IS NULL OR c.id > $3::uuid
+ORDER BY c.id LIMIT $4::int
+
+-- name: export_merges
+-- Undone ones too.
+SELECT m.id, json_build_object('survivor', m.survivor, 'absorbed', m.absorbed,
+	'evidence', m.evidence, 'actor', m.actor, 'at', time_text(m.at),
+	'undone_at', time_text(m.undone_at), 'undone_by', m.undone_by)
+FROM contact_merge m
+WHERE m.tenant_id = $1::int AND ($3::text IS NULL OR m.id > $3::bigint)
+	AND (m.survivor IN (SELECT contact_members($1::int, $2::uuid))
+		OR m.absorbed IN (SELECT contact_members($1::int, $2::uuid)))
+ORDER BY m.id LIMIT $4::int
+
+-- name: export_identities
+SELECT k.cursor, json_build_object('kind', i.kind, 'value', i.value,
+	'trust', trust_text(i.trust), 'contact', i.contact_id, 'source', i.source,
+	'first_seen', time_text(i.first_seen), 'last_seen', time_text(i.last_seen))
+FROM contact_members($1::int, $2::uuid) m(id)
+JOIN identity i ON i.tenant_id = $1::int AND i.contact_id = m.id
+CROSS JOIN LATERAL (SELECT i.contact_id || ' ' || i.kind || ' ' || i.value AS cursor) k
+WHERE $3::text IS NULL OR k.cursor COLLATE "C" > $3::text
+ORDER BY k.cursor COLLATE "C" LIMIT $4::int
+
+-- name: export_interactions
+-- Oldest first, with legs, body and history.
+SELECT p.id, interaction_full_json(i)
+FROM (SELECT t.id FROM contact_members($1::int, $2::uuid) m(id)
+	CROSS JOIN LATERAL (
+		SELECT id FROM timeline
+		WHERE tenant_id = $1::int AND contact_id = m.id
+			AND id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
+		ORDER BY id LIMIT $4::int) t
+	ORDER BY t.id LIMIT $4::int) p
+CROSS JOIN LATERAL (
+	SELECT * FROM interaction WHERE tenant_id = $1::int AND id = p.id) i
+ORDER BY p.id
+
+-- name: export_audit
+-- Who did what to the contact; fields are names, not values.
+SELECT a.id, json_build_object('at', time_text(a.at), 'actor', a.actor, 'role', a.role,
+	'action', a.action, 'contact', a.object_id, 'fields', a.fields)
+FROM contact_members($1::int, $2::uuid) m(id)
+JOIN audit a ON a.tenant_id = $1::int AND a.object_kind = 'contact'
+	AND a.object_id = m.id::text
+WHERE $3::text IS NULL OR a.id > $3::bigint
+ORDER BY a.id LIMIT $4::int
+
+-- name: export_audit_add
+SELECT audit_add($1::int, $2::text, $3::text, $4::text, $5::text, $6::text, $7::text[])
