@@ -488,3 +488,72 @@ begin
 		order by v.n;
 end $$;
 drop function contact_import_fresh(integer, text, jsonb);
+
+-- How far an import has come, and what it rejected: written with what it stored. line: all
+-- up to it is settled. A row stays for 30 days.
+create table import_run (
+	tenant_id integer not null references tenant,
+	id uuid not null,
+	format text not null,
+	actor text not null,
+	state text not null default 'running' check (state in ('running', 'done', 'failed')),
+	detail text not null default '',
+	line bigint not null default 0,
+	created bigint not null default 0,
+	updated bigint not null default 0,
+	unchanged bigint not null default 0,
+	rejected bigint not null default 0,
+	began_at timestamptz not null default now(),
+	updated_at timestamptz not null default now(),
+	primary key (tenant_id, id)
+) with (fillfactor = 50);
+create table import_rejected (
+	tenant_id integer not null,
+	import_id uuid not null,
+	line bigint not null,
+	lines integer not null,
+	reason text not null,
+	primary key (tenant_id, import_id, line),
+	foreign key (tenant_id, import_id) references import_run on delete cascade
+);
+
+-- p_after: the line it goes on after; 0 = from the beginning, whatever there was.
+create function import_run_begin(p_tenant integer, p_id uuid, p_format text, p_actor text,
+	p_after bigint) returns void language plpgsql as $$
+begin
+	delete from import_run where tenant_id = p_tenant
+		and (updated_at < now() - interval '30 days' or (id = p_id and p_after = 0));
+	insert into import_run (tenant_id, id, format, actor, line)
+	values (p_tenant, p_id, p_format, p_actor, p_after)
+	on conflict (tenant_id, id) do update
+	set state = 'running', detail = '', updated_at = now();
+end $$;
+
+-- Lines that were no rows at all, and how far that is. At most a million are kept.
+create function import_run_reject(p_tenant integer, p_id uuid, p_line bigint,
+	a_line bigint[], a_lines integer[], a_reason text[]) returns void
+language plpgsql as $$
+declare
+	v_new bigint;
+begin
+	insert into import_rejected (tenant_id, import_id, line, lines, reason)
+	select p_tenant, p_id, u.line, u.lines, u.reason
+	from unnest(a_line, a_lines, a_reason) u(line, lines, reason)
+	where (select rejected from import_run where tenant_id = p_tenant and id = p_id)
+		< 1000000
+	on conflict do nothing;
+	get diagnostics v_new = row_count;
+	update import_run set rejected = rejected + v_new,
+		line = greatest(line, p_line), updated_at = now()
+	where tenant_id = p_tenant and id = p_id;
+end $$;
+
+create function import_run_json(r import_run, p_runs boolean) returns json
+language sql stable as $$
+	select json_build_object('id', r.id, 'format', r.format, 'state',
+		case when r.state = 'running' and not p_runs then 'interrupted'
+			else r.state end,
+		'detail', r.detail, 'line', r.line, 'created', r.created, 'updated', r.updated,
+		'unchanged', r.unchanged, 'rejected', r.rejected, 'actor', r.actor,
+		'began_at', time_text(r.began_at), 'updated_at', time_text(r.updated_at))
+$$;

@@ -10,7 +10,8 @@
 	H(route_healthz) H(route_readyz) H(route_metrics) H(route_status) \
 	H(route_openapi) H(route_contact_create) H(route_contact_list) \
 	H(route_contact_get) H(route_contact_patch) H(route_contact_timeline) \
-	H(route_contact_import) H(route_lookup) \
+	H(route_contact_import) H(route_import_get) H(route_import_rejected) \
+	H(route_lookup) \
 	H(route_segment_create) H(route_segment_list) H(route_segment_get) \
 	H(route_segment_patch) H(route_segment_delete) H(route_segment_count) \
 	H(route_segment_preview) H(route_segment_try_count) \
