@@ -3,13 +3,14 @@ a long file needs no memory."""
 
 import http.client
 import json
+import subprocess
 import threading
 import time
 
 import psycopg2
 import pytest
 from support.api import UnixConnection
-from support.daemon import SLOW
+from support.daemon import BUILD, SLOW
 
 CSV = {"Content-Type": "text/csv"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -441,3 +442,34 @@ def test_what_is_no_import_is_said(api, shared_daemon):
     assert other.ok(path + "/rejected")["items"] == []
     for query in ({"id": "x"}, {"after": 3}, {"id": IMPORT, "after": "x"}):
         assert api.request("POST", "/v1/contacts/import", b"", CSV, query).status == 400
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_interactctl_goes_on(shared_daemon, api, tenant, tmp_path, eventually, kind):
+    """It is killed in the middle; --resume sends the rest, and --rejected has all of it."""
+    path, bad = tmp_path / f"many.{kind}", tmp_path / f"bad.{kind}"
+    with path.open("w", newline="") as out:
+        if kind == "csv":
+            out.write("external,name\r\n")
+        for n in range(60000):
+            wrong = n in (7, 59000)
+            out.write((f"{'t' if wrong else f't:{n}'},N{n}\r\n") if kind == "csv" else
+                      json.dumps({"external": "t" if wrong else f"t:{n}",
+                                  "name": f"N{n}"}) + "\n")
+    command = [BUILD / "interactctl", "--socket", shared_daemon.socket, "--tenant", tenant,
+               "import", "--no-events",
+               str(path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    count = lambda: api.post("/v1/segments/count", {"filter": {}}).json["count"]  # noqa: E731
+    eventually(lambda: count() > 3000)
+    process.kill()
+    process.communicate()
+    done = subprocess.run([*command, "--resume", "--rejected", str(bad)],
+                          capture_output=True, text=True, timeout=60 * SLOW, check=False)
+    assert done.returncode == 1 and "lines are stored already" in done.stderr, done
+    assert count() == 59998
+    assert "0 updated, 0 unchanged, 1 rejected" in done.stdout, done
+    assert bad.read_text().count("\n") == (3 if kind == "csv" else 2)
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True,
+                           timeout=60 * SLOW, check=False)
+    assert again.returncode == 0 and "imported whole" in again.stderr

@@ -246,3 +246,31 @@ def test_a_slow_count_is_stopped_and_others_go_on(make_daemon, database):
         assert [a.status for a in answers] == [200] * 6
     finally:
         holder.close()
+
+
+# ---- interactctl
+
+
+def test_segments_on_the_command_line(people, shared_daemon, tenant, tmp_path):
+    def run(*args, code=0):
+        done = shared_daemon.ctl("--tenant", tenant, *args)
+        assert done.returncode == code, (args, done.stdout, done.stderr)
+        return done.stdout
+
+    (tmp_path / "f.json").write_text('{"role": "lead"}')
+    made = run("segments", "create", "Leads", "--filter", f"@{tmp_path}/f.json").strip()
+    assert "Leads" in run("segments", "list") and '"role": "lead"' in run(
+        "segments", "show", "Leads")
+    assert run("segments", "count", made) == run("segments", "count", "Leads") == "1\n"
+    assert ANN in run("segments", "preview", "Leads", "--limit", "1")
+    assert run("segments", "count", "--filter", "{}") == "4\n"
+    assert "Bo" in run("segments", "preview", "--filter", '{"role":"partner"}')
+    run("segments", "set", "Leads", "--filter", '{"any":[]}', "--name", "None")
+    assert run("segments", "count", "None") == "0\n"
+    run("segments", "set", "None", code=2)
+    run("segments", "set", "None", "--filter", "{", code=2)
+    run("segments", "create", "x", "--filter", '{"a":1}', code=1)
+    run("segments", "count", code=2)
+    run("segments", "show", "Nobody", code=4)
+    run("segments", "delete", "None")
+    run("segments", "delete", made, code=4)
