@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TOLD_MAX  20 /* rejected lines on stderr */
@@ -325,15 +326,32 @@ skip_lines(struct import *im)
 	return CTL_OK;
 }
 
+/* What the daemon says of this file. A client that was killed a moment ago may still have
+ * a batch on its way: waited for, some seconds. */
+static int
+ask_run(struct ctl *ctl, const struct import *im, struct client_answer *a)
+{
+	static const struct timespec pause = {0, 200 * 1000 * 1000};
+	char path[80];
+
+	snprintf(path, sizeof(path), "/v1/contacts/import/%s", im->id);
+	for (int left = 50;; left--) {
+		int rc = client_call_any(ctl, "GET", path, NULL, a);
+		if (rc || a->status != 200 || left == 0 ||
+			!str_eq(value_text(a->json, "state"), "running"))
+			return rc;
+		client_answer_fini(a);
+		nanosleep(&pause, NULL);
+	}
+}
+
 /* Asks how far it came. CTL_OK: to be sent, from there; *done_r: nothing is left. */
 static int
 find_place(struct ctl *ctl, struct import *im, bool *done_r)
 {
 	struct client_answer a;
-	char path[80];
+	int rc = ask_run(ctl, im, &a);
 
-	snprintf(path, sizeof(path), "/v1/contacts/import/%s", im->id);
-	int rc = client_call_any(ctl, "GET", path, NULL, &a);
 	if (!rc && a.status == 200) {
 		im->after = value_int(a.json, "line");
 		*done_r = str_eq(value_text(a.json, "state"), "done");
