@@ -286,11 +286,11 @@ begin
 			then jsonb_strip_nulls_top(r.s->'attributes') else '{}' end
 	from (select x.n, x.o->'set' as s
 		from jsonb_array_elements(p_rows) with ordinality x(o, n)
-		where x.n = any (p_fresh)) r;
+		join unnest(p_fresh) f(n) on f.n = x.n) r;
 	insert into identity (tenant_id, kind, value, contact_id, trust, source)
 	select p_tenant, a.kind, a.value, v_ids[a.n], a.trust, p_actor
 	from unnest(a_n, a_kind, a_value, a_trust) a(n, kind, value, trust)
-	where a.n = any (p_fresh);
+	join unnest(p_fresh) f(n) on f.n = a.n;
 end $$;
 
 create function jsonb_strip_nulls_top(p jsonb) returns jsonb
@@ -319,15 +319,17 @@ begin
 		select root, count(distinct n) as n
 		from (select n, root from held union all select n, known from asked
 			where known is not null) x group by root),
+	holds as (
+		select n, count(distinct root) as roots, (array_agg(root))[1] as root,
+			bool_or(counts) as counts,
+			count(distinct k) filter (where enough) as enough
+		from held group by n),
+	given as (select a.n, count(*) as addresses from unnest(a_n) a(n) group by a.n),
 	one as materialized (
-		select h.n, (array_agg(h.root))[1] as root
-		from held h join meant m on m.root = h.root and m.n = 1
-		group by h.n
-		having count(distinct h.root) = 1 and bool_or(h.counts)
-			and count(distinct h.k) filter (where h.enough)
-				= (select count(*) from unnest(a_n) a(n) where a.n = h.n)
-			and count(distinct h.root) = (select count(distinct o.root)
-				from held o where o.n = h.n)),
+		select h.n, h.root
+		from holds h join given g on g.n = h.n and g.addresses = h.enough
+		join meant m on m.root = h.root and m.n = 1
+		where h.roots = 1 and h.counts),
 	found as materialized (
 		select o.n, o.root, a.s,
 			(not a.s ? 'name' or a.s->>'name' is not distinct from c.name)

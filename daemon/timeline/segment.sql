@@ -4,6 +4,7 @@
 -- For the rest of its unit: what takes longer is stopped by the server itself, even if the
 -- daemon dies, and nothing is changed.
 SELECT set_config('statement_timeout', $1::text, true), set_config('jit', 'off', true),
+	set_config('work_mem', '64MB', true),
 	set_config('transaction_read_only', 'on', true)
 
 -- name: walk_bound
