@@ -1,7 +1,7 @@
 /* segment_filter.c - see segment_filter.h.
  *
  * PUT takes literals only (the "" before its argument does not compile with anything
- * else), and value() writes $n and nothing of the value: so no byte of a filter can be in
+ * else; besides there is one table of constants), and value() writes $n and nothing of the value: so no byte of a filter can be in
  * the SQL.
  *
  * What is asked of history is one derived table each, grouped by root, joined to the
@@ -526,37 +526,21 @@ value_floor(struct compiler *c, struct buf *sql, int64_t us)
 static void
 history_words(struct compiler *c, struct check *k, struct buf *conds)
 {
-	const char *kind = check_text(k, "kind", 40);
-	const char *direction = check_text(k, "direction", 10);
-	const char *channel = check_text(k, "channel", 64);
-	const char *agent = check_text(k, "agent", 64);
-	const char *disposition = check_text(k, "disposition", 40);
+	static const struct {
+		const char *name, *sql;
+	} words[] = {{"kind", " AND t.kind = "}, {"direction", " AND t.direction = "},
+		{"channel", " AND t.channel = "}, {"agent", " AND t.agent = "},
+		{"disposition", " AND t.disposition = "}};
 
-	if (direction && !str_eq(direction, "in") && !str_eq(direction, "out"))
-		check_fail(k, "direction: in or out");
-	if (kind) {
-		PUT(conds, " AND t.kind = ");
-		value(c, conds, kind);
-		PUT(conds, "::text");
-	}
-	if (direction) {
-		PUT(conds, " AND t.direction = ");
-		value(c, conds, direction);
-		PUT(conds, "::text");
-	}
-	if (channel) {
-		PUT(conds, " AND t.channel = ");
-		value(c, conds, channel);
-		PUT(conds, "::text");
-	}
-	if (agent) {
-		PUT(conds, " AND t.agent = ");
-		value(c, conds, agent);
-		PUT(conds, "::text");
-	}
-	if (disposition) {
-		PUT(conds, " AND t.disposition = ");
-		value(c, conds, disposition);
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		const char *text = check_text(k, words[i].name, 64);
+		if (!text)
+			continue;
+		if (str_eq(words[i].name, "direction") && !str_eq(text, "in") &&
+			!str_eq(text, "out"))
+			check_fail(k, "direction: in or out");
+		buf_adds(conds, words[i].sql);
+		value(c, conds, text);
 		PUT(conds, "::text");
 	}
 }
