@@ -56,6 +56,19 @@ void http_add_header(struct http_request *, const char *name, const char *value)
 /* Sends status with a body of that type; body borrowed until return. */
 void http_answer(struct http_request *, int status, const char *type, const void *body,
 	size_t len);
+/* An answer of any length, in pieces: begin, send as long as it says true, and again when
+ * on_room is called; then end. No callback comes inside a call. */
+struct http_sender {
+	void (*on_room)(void *arg); /* http_send said false; now there is room */
+	/* The client is gone: nothing more can be sent, and http_send_end is due. */
+	void (*on_gone)(void *arg, const char *why);
+};
+void http_send_begin(struct http_request *, int status, const char *type,
+	const struct http_sender *, void *arg);
+/* Copied. False: that is enough for now (it was taken all the same). */
+bool http_send(struct http_request *, const char *data, size_t len);
+/* The request is answered. Not whole: the connection is cut so that the client sees it. */
+void http_send_end(struct http_request *, bool whole);
 void http_answer_json(struct http_request *, int status, const struct buf *body);
 /* An RFC 9457 problem document: {"type":"about:blank","title":…,"status":…,"detail":…}
  * with extra members (JSON text `"name":value,…` without braces, or NULL). */

@@ -4,6 +4,7 @@
  * the daemon does against that by another (test_access.py). */
 #include <api/app.h>
 #include <api/caller.h>
+#include <api/export.h>
 #include <api/import.h>
 #include <api/metrics.h>
 #include <api/privacy.h>
@@ -28,6 +29,7 @@ struct route {
 };
 
 #define ROLES_LEAD_INTEGRATION (ROLES_LEAD | ROLE_INTEGRATION)
+#define ROLES_LOOK	       (ROLES_ALL & ~ROLE_AGENT) /* at everybody at once */
 
 static const struct route routes[] = {
 	{"GET /healthz", ROLE_ANYBODY, false, route_healthz},
@@ -72,6 +74,24 @@ static const struct route routes[] = {
 		route_suggestion_accept},
 	{"POST /v1/merge-suggestions/{}/reject", ROLES_WRITE, true,
 		route_suggestion_reject},
+	{"GET /v1/contacts/import/{}", ROLES_LEAD_INTEGRATION, true, route_import_get},
+	{"GET /v1/contacts/import/{}/rejected", ROLES_LEAD_INTEGRATION, true,
+		route_import_rejected},
+	{"GET /v1/contacts/export", ROLES_LEAD_INTEGRATION, true,
+		route_contacts_export},
+	{"GET /v1/contacts/{}/export", ROLES_LEAD_INTEGRATION, true,
+		route_contact_export},
+	{"GET /v1/segments/{}/export", ROLES_LEAD_INTEGRATION, true,
+		route_segment_export},
+	{"POST /v1/segments", ROLES_LEAD_INTEGRATION, true, route_segment_create},
+	{"GET /v1/segments", ROLES_LOOK, true, route_segment_list},
+	{"POST /v1/segments/count", ROLES_LOOK, true, route_segment_try_count},
+	{"POST /v1/segments/preview", ROLES_LOOK, true, route_segment_try_preview},
+	{"GET /v1/segments/{}", ROLES_LOOK, true, route_segment_get},
+	{"PATCH /v1/segments/{}", ROLES_LEAD_INTEGRATION, true, route_segment_patch},
+	{"DELETE /v1/segments/{}", ROLES_LEAD_INTEGRATION, true, route_segment_delete},
+	{"GET /v1/segments/{}/count", ROLES_LOOK, true, route_segment_count},
+	{"GET /v1/segments/{}/preview", ROLES_LOOK, true, route_segment_preview},
 	{"POST /v1/lookup", ROLE_ADMIN, false, route_lookup},
 	{"POST /v1/interactions", ROLES_WRITE | SIGHT_KEPT, true,
 		route_interaction_create},
@@ -196,6 +216,7 @@ api_new(struct app *app)
 	app->imports = imports_new(app);
 	app->suppression_imports = suppression_imports_new();
 	app->eraser = eraser_new(app);
+	app->exports = exports_new(app);
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -214,6 +235,7 @@ api_free(struct api **api)
 	imports_free(&(*api)->app->imports);
 	suppression_imports_free(&(*api)->app->suppression_imports);
 	eraser_free(&(*api)->app->eraser);
+	exports_free(&(*api)->app->exports);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

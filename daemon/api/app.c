@@ -278,6 +278,7 @@ open_rooms(struct app *app, struct err *err)
 		open_pg(app, (unsigned)pg->connections, 20000, "interactd reads");
 	app->store.writes = open_pg(app, 2, 20000, "interactd writes");
 	app->store.upkeep = open_pg(app, 1, 1000, "interactd upkeep");
+	app->store.reports = open_pg(app, 4, 200, "interactd reports");
 	app->writer = writer_new(&app->store, &writer);
 	app->reads = reads_new(&app->store);
 	app->retention = app_retention_new(app);
@@ -377,6 +378,7 @@ close_rooms(struct app *app)
 	pg_close(&app->store.upkeep);
 	reads_free(&app->reads);
 	retention_free(&app->retention);
+	pg_close(&app->store.reports);
 	start_free(app);
 	dialler_free(&app->dialler);
 	regimes_free(&app->regimes);

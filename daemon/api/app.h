@@ -23,6 +23,7 @@
 #include <timeline/writer.h>
 
 struct eraser;
+struct exports;
 struct imports;
 struct key_cache;
 struct regimes;
@@ -65,7 +66,8 @@ struct app {
 	struct imports *imports;			 /* api/import.h */
 	struct suppression_imports *suppression_imports; /* api/suppressions.h */
 	struct wishes_keeper *keeper;
-	struct eraser *eraser; /* api/privacy.h */
+	struct eraser *eraser;	 /* api/privacy.h */
+	struct exports *exports; /* api/export.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

@@ -33,8 +33,10 @@ struct running {
 	struct imports *all;
 	struct app *app;
 	const struct tenant *tenant;
-	struct http_request *request;
+	struct http_request
+		*request; /* NULL: answered, only the last batch is awaited */
 	struct import *import;
+	struct uuid id; /* nil = the import made one */
 	bool dry_run;
 };
 
@@ -72,11 +74,13 @@ static void
 answer_counts(struct running *u, const struct import_result *r)
 {
 	struct buf out = BUF_INIT;
+	char id[UUID_TEXT_LEN];
 	struct json_out j;
 
 	json_out_init(&j, &out);
 	json_put_object(&j, NULL);
 	put_counts(&j, r);
+	json_put_string(&j, "id", u->dry_run ? NULL : uuid_format(id, &r->id));
 	json_put_bool(&j, "dry_run", u->dry_run);
 	json_put_string(&j, "charset", r->charset[0] ? r->charset : NULL);
 	json_put_array(&j, "rejected_lines");
@@ -117,9 +121,9 @@ on_done(void *arg, const struct import_result *r)
 		u->dry_run ? "tried only: " : "", r->counts.created, r->counts.updated,
 		r->counts.unchanged, r->counts.rejected,
 		r->status == 200 ? "" : "; ended: ", r->detail);
-	if (r->status == 200)
+	if (u->request && r->status == 200)
 		answer_counts(u, r);
-	else
+	else if (u->request)
 		answer_failed(u, r);
 	forget(u);
 }
@@ -131,7 +135,8 @@ on_room(void *arg)
 {
 	struct running *u = arg;
 
-	http_receive_pause(u->request, false);
+	if (u->request)
+		http_receive_pause(u->request, false);
 }
 
 /* Of u->tenant: the import has a copy of it. */
@@ -175,7 +180,8 @@ on_end(void *arg, int status, const char *why)
 	}
 	log_info("import", "broken off: %s; what was stored stays", why);
 	http_problem(u->request, status, NULL, "%s; what was stored stays", why);
-	forget(u);
+	u->request = NULL;
+	import_abandon(u->import);
 }
 
 /* ---- The question ------------------------------------------------------------------ */
@@ -224,17 +230,48 @@ take_charset(struct http_request *r, struct import_opts *o, char dst[32])
 	o->charset = dst;
 }
 
+/* ?id= and ?after= */
+static bool
+take_resume(struct http_request *r, struct import_opts *o)
+{
+	const char *id = http_query(r, "id"), *after = http_query(r, "after");
+	int64_t line = 0;
+
+	if (id && (!uuid_parse(id, &o->id) || uuid_is_nil(&o->id)))
+		http_problem(r, 400, NULL, "id: a UUID");
+	else if (after && (!id || !str_int(after, 0, INT64_MAX / 2, &line)))
+		http_problem(r, 400, NULL, "after: a line, of the import `id`");
+	else {
+		o->after = (uint64_t)line;
+		return true;
+	}
+	return false;
+}
+
 static bool
 take_opts(struct http_request *r, struct import_opts *o, char charset[32])
 {
-	static const char *const known[] = {"charset", "dry_run", "events", NULL};
+	static const char *const known[] = {
+		"charset", "dry_run", "events", "id", "after", NULL};
 
 	if (!reply_query_known(r, known) || !take_format(r, o) ||
 		!reply_flag(r, "dry_run", false, &o->dry_run) ||
-		!reply_flag(r, "events", true, &o->objects))
+		!reply_flag(r, "events", true, &o->objects) || !take_resume(r, o))
 		return false;
 	take_charset(r, o, charset);
 	return true;
+}
+
+static bool
+is_running(struct imports *all, const struct tenant *tenant, const struct uuid *id)
+{
+	list_for_each (&all->running, it) {
+		const struct running *u = LIST_ENTRY(it, struct running, link);
+		if (u->tenant == tenant && !uuid_is_nil(id) &&
+			memcmp(&u->id, id, sizeof(*id)) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* False after a 503. */
@@ -267,7 +304,12 @@ route_contact_import(struct http_request *r, void *arg)
 
 	if (!take_opts(r, &opts, charset) || !has_room(r, all, actor.tenant))
 		return;
+	if (is_running(all, actor.tenant, &opts.id)) {
+		http_problem(r, 409, NULL, "this import is running");
+		return;
+	}
 	struct running *u = xcalloc(1, sizeof(*u));
+	u->id = opts.id;
 	u->all = all;
 	u->app = app;
 	u->tenant = actor.tenant;
@@ -282,6 +324,38 @@ route_contact_import(struct http_request *r, void *arg)
 	list_append(&all->running, &u->link);
 	all->n++;
 	http_receive(r, &receiver, u);
+}
+
+void
+route_import_get(struct http_request *r, void *arg)
+{
+	struct app *app = arg;
+	const struct tenant *tenant = caller_of(r)->tenant;
+	struct uuid id;
+
+	if (reply_path_uuid(r, &id))
+		import_get(&app->store, tenant, &id,
+			is_running(app->imports, tenant, &id), reply_from_store, r);
+}
+
+void
+route_import_rejected(struct http_request *r, void *arg)
+{
+	static const char *const known[] = {"limit", "after", NULL};
+	struct app *app = arg;
+	const char *text = http_query(r, "after");
+	int64_t after = 0;
+	unsigned limit;
+	struct uuid id;
+
+	if (!reply_path_uuid(r, &id) || !reply_query_known(r, known) ||
+		!reply_limit(r, 1000, 1000, &limit))
+		return;
+	if (text && !str_int(text, 0, INT64_MAX, &after))
+		http_problem(r, 400, NULL, "after: a line");
+	else
+		import_rejected(&app->store, caller_of(r)->tenant, &id, (uint64_t)after,
+			limit, reply_from_store, r);
 }
 
 struct imports *
@@ -303,8 +377,9 @@ imports_free(struct imports **allp)
 		return;
 	while (!list_is_empty(&all->running)) {
 		struct running *u = LIST_ENTRY(all->running.next, struct running, link);
-		http_problem(u->request, 503, NULL,
-			"the daemon ends; what was stored stays");
+		if (u->request)
+			http_problem(u->request, 503, NULL,
+				"the daemon ends; what was stored stays");
 		forget(u);
 	}
 	xfree(allp);

@@ -21,6 +21,12 @@
 	H(route_suppression_list) H(route_suppression_add) \
 	H(route_suppression_remove) H(route_suppression_lists) \
 	H(route_suppression_import) \
+	H(route_import_get) H(route_import_rejected) \
+	H(route_segment_create) H(route_segment_list) H(route_segment_get) \
+	H(route_segment_patch) H(route_segment_delete) H(route_segment_count) \
+	H(route_segment_preview) H(route_segment_try_count) \
+	H(route_segment_try_preview) H(route_segment_export) \
+	H(route_contacts_export) H(route_contact_export) \
 	H(route_interaction_create) H(route_interaction_get) H(route_calls) \
 	H(route_call_dial) \
 	H(route_agent_list) H(route_agent_create) H(route_agent_get) \

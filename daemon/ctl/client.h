@@ -39,6 +39,14 @@ struct client_upload {
 int client_upload(struct ctl *, const char *path, const struct client_upload *,
 	struct client_answer *);
 
+/* An answer of any length (client_download.c). CTL_OK if it came whole; CTL_REFUSED after a
+ * message if it was cut off, CTL_USAGE if take gave up. */
+struct client_download {
+	bool (*take)(void *arg, const char *data, size_t len);
+	void *arg;
+};
+int client_download(struct ctl *, const char *path, const struct client_download *);
+
 /* Server-Sent Events, for as long as they come. on_data is given each event's data, ending
  * with NUL, and returns false to end. Connects again by itself once it has been connected;
  * on_lost tells each time (why; NULL = it is back). CTL_OK if on_data ended it. */

@@ -16,6 +16,8 @@ int cmd_run(struct ctl *, const char *method, const char *path, const json_t *bo
  * address) or a name. CTL_OK and its id; CTL_NOT_FOUND or CTL_REFUSED (several) after a
  * message. */
 int cmd_contact_id(struct ctl *, const char *what, char id_r[37]);
+/* The segment of that name or id. CTL_OK and its id, or CTL_NOT_FOUND after a message. */
+int cmd_segment_id(struct ctl *, const char *what, char id_r[37]);
 /* The path that finds contacts by it: ?identity= or ?q=. */
 struct buf;
 void cmd_contact_path(struct buf *path, const char *what);

@@ -7,12 +7,17 @@
 #include <clock.h>
 #include <mem.h>
 #include <str.h>
+#include <uuid.h>
+
+#include <sodium.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define TOLD_MAX  20 /* rejected lines on stderr */
@@ -24,7 +29,10 @@ struct import {
 	int64_t size, sent; /* bytes; size -1 = not known */
 	unsigned long long lines;
 	int64_t began_us, shown_us;
-	bool bar;
+	bool bar, csv, dry_run;
+	char id[UUID_TEXT_LEN]; /* of this file as it is now; "" = none */
+	int64_t after;		/* lines that are stored already */
+	struct buf head;	/* to be sent first: the header again */
 };
 
 /* ---- Progress --------------------------------------------------------------------- */
@@ -79,6 +87,12 @@ on_fill(void *arg, char *dst, size_t cap)
 	struct import *im = arg;
 	ssize_t n;
 
+	if (im->head.len) {
+		n = (ssize_t)(im->head.len < cap ? im->head.len : cap);
+		memcpy(dst, im->head.data, (size_t)n);
+		buf_drop_front(&im->head, (size_t)n);
+		return (int)n;
+	}
 	do
 		n = read(im->fd, dst, cap);
 	while (n < 0 && errno == EINTR);
@@ -128,11 +142,46 @@ copy_lines(struct lines *l, uint64_t first, uint64_t last)
 	}
 }
 
-static int
-write_rejected(const char *path, const char *to, bool csv, const json_t *answer)
+static void
+copy_rejected(struct lines *l, const json_t *list)
 {
-	const json_t *list = value_at(answer, "rejected_lines");
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *one = json_array_get(list, i);
+		uint64_t line = (uint64_t)value_int(one, "line");
+		copy_lines(l, line, line + (uint64_t)value_int(one, "lines") - 1);
+	}
+}
+
+/* All of them, page by page, as the daemon keeps them. */
+static int
+copy_kept(struct ctl *ctl, struct lines *l, const char *id)
+{
+	long long after = 0;
+	int rc = CTL_OK;
+
+	while (!rc && after >= 0) {
+		struct client_answer a;
+		char path[120];
+		snprintf(path, sizeof(path),
+			"/v1/contacts/import/%.36s/rejected?after=%lld", id, after);
+		rc = client_call(ctl, "GET", path, NULL, &a);
+		after = -1;
+		if (!rc) {
+			const char *next = value_text(a.json, "next");
+			copy_rejected(l, value_at(a.json, "items"));
+			after = next ? strtoll(next, NULL, 10) : -1;
+		}
+		client_answer_fini(&a);
+	}
+	return rc;
+}
+
+static int
+write_rejected(struct ctl *ctl, const char *path, const char *to, bool csv,
+	const json_t *answer)
+{
 	const char *charset = value_text(answer, "charset");
+	const char *id = value_text(answer, "id");
 	struct lines l = {.in = fopen(path, "rb"), .at = 1};
 	int rc = CTL_OK;
 
@@ -146,11 +195,10 @@ write_rejected(const char *path, const char *to, bool csv, const json_t *answer)
 	}
 	if (!rc && csv)
 		copy_lines(&l, 1, 1);
-	for (size_t i = 0; !rc && i < json_array_size(list); i++) {
-		const json_t *one = json_array_get(list, i);
-		uint64_t line = (uint64_t)value_int(one, "line");
-		copy_lines(&l, line, line + (uint64_t)value_int(one, "lines") - 1);
-	}
+	if (!rc && id)
+		rc = copy_kept(ctl, &l, id);
+	else if (!rc)
+		copy_rejected(&l, value_at(answer, "rejected_lines"));
 	if (l.in)
 		fclose(l.in);
 	if (l.out && fclose(l.out) != 0 && !rc) {
@@ -177,7 +225,7 @@ tell_rejected(const json_t *answer)
 	}
 	if (all > TOLD_MAX)
 		fprintf(stderr, "… and %llu more%s\n", all - TOLD_MAX,
-			all > n ? "; the daemon names the first 1000" : "");
+			all > n ? "; --rejected FILE writes all of them" : "");
 }
 
 /* ---- The command ------------------------------------------------------------------ */
@@ -201,6 +249,24 @@ format_of(const struct ctl_args *a)
 	return NULL;
 }
 
+/* A file as it is now has one id: so --resume needs none. */
+static void
+name_file(struct import *im, const struct stat *st)
+{
+	char text[160];
+	struct uuid id;
+
+	snprintf(text, sizeof(text), "%llu %llu %lld %lld.%09ld %d",
+		(unsigned long long)st->st_dev, (unsigned long long)st->st_ino,
+		(long long)st->st_size, (long long)st->st_mtim.tv_sec,
+		(long)st->st_mtim.tv_nsec, im->csv);
+	crypto_generichash(
+		id.b, sizeof(id.b), (const unsigned char *)text, strlen(text), NULL, 0);
+	id.b[6] = (unsigned char)((id.b[6] & 0x0f) | 0x80); /* RFC 9562, version 8 */
+	id.b[8] = (unsigned char)((id.b[8] & 0x3f) | 0x80);
+	uuid_format(im->id, &id);
+}
+
 static int
 open_file(struct import *im)
 {
@@ -218,7 +284,92 @@ open_file(struct import *im)
 	}
 	if (fstat(im->fd, &st) == 0 && S_ISREG(st.st_mode) && im->fd != STDIN_FILENO)
 		im->size = st.st_size;
+	if (im->size >= 0 && !im->dry_run)
+		name_file(im, &st);
 	return CTL_OK;
+}
+
+/* ---- Going on ----------------------------------------------------------------------- */
+
+/* Past `after` lines, as the daemon counts them; the header of a CSV file (with a line
+ * "sep=;" before it) is kept to be sent again. */
+static int
+skip_lines(struct import *im)
+{
+	FILE *in = fdopen(dup(im->fd), "rb");
+	int64_t line = 0, at = 0, head_lines = im->csv ? 1 : 0;
+	bool last_cr = false;
+	int c;
+
+	while (in && line < im->after && (c = getc(in)) != EOF) {
+		bool second = c == '\n' && last_cr;
+		if (line < head_lines)
+			buf_addc(&im->head, (char)c);
+		at++;
+		last_cr = c == '\r';
+		line += (c == '\n' || c == '\r') && !second;
+		if (line == 1 && head_lines == 1 &&
+			str_starts(buf_str(&im->head), "sep="))
+			head_lines = 2;
+	}
+	if (in && last_cr && (c = getc(in)) == '\n')
+		at++;
+	if (in)
+		fclose(in);
+	if (lseek(im->fd, at, SEEK_SET) < 0 || !in) {
+		fprintf(stderr, "interactctl: %s: %s\n", im->path, strerror(errno));
+		return CTL_USAGE;
+	}
+	if (im->head.len && memchr(im->head.data, '\0', im->head.len))
+		return args_wrong("import", "--resume cannot cut a file in UTF-16");
+	im->size += (int64_t)im->head.len - at;
+	return CTL_OK;
+}
+
+/* What the daemon says of this file. A client that was killed a moment ago may still have
+ * a batch on its way: waited for, some seconds. */
+static int
+ask_run(struct ctl *ctl, const struct import *im, struct client_answer *a)
+{
+	static const struct timespec pause = {0, 200 * 1000 * 1000};
+	char path[80];
+
+	snprintf(path, sizeof(path), "/v1/contacts/import/%s", im->id);
+	for (int left = 50;; left--) {
+		int rc = client_call_any(ctl, "GET", path, NULL, a);
+		if (rc || a->status != 200 || left == 0 ||
+			!str_eq(value_text(a->json, "state"), "running"))
+			return rc;
+		client_answer_fini(a);
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* Asks how far it came. CTL_OK: to be sent, from there; *done_r: nothing is left. */
+static int
+find_place(struct ctl *ctl, struct import *im, bool *done_r)
+{
+	struct client_answer a;
+	int rc = ask_run(ctl, im, &a);
+
+	if (!rc && a.status == 200) {
+		im->after = value_int(a.json, "line");
+		*done_r = str_eq(value_text(a.json, "state"), "done");
+		fprintf(stderr,
+			*done_r ? "This file was imported whole: %lld lines.\n"
+				: "%lld lines are stored already.\n",
+			(long long)im->after);
+	} else if (!rc && a.status == 404) {
+		fputs("Nothing of this file, as it is now, was imported: from the "
+		      "beginning.\n",
+			stderr);
+	} else if (!rc) {
+		rc = client_refused(ctl, &a);
+	}
+	client_answer_fini(&a);
+	if (!rc && !*done_r && im->after > 0)
+		rc = skip_lines(im);
+	return rc;
 }
 
 static int
@@ -250,7 +401,7 @@ show_result(struct ctl *ctl, const struct ctl_args *a, const char *format,
 	tell_rejected(answer->json);
 	if (to)
 		cut = write_rejected(
-			a->words[0], to, str_eq(format, "csv"), answer->json);
+			ctl, a->words[0], to, str_eq(format, "csv"), answer->json);
 	return cut ? cut : rc;
 }
 
@@ -260,6 +411,7 @@ send_file(struct ctl *ctl, const struct ctl_args *a, const char *format,
 {
 	struct client_answer answer;
 	struct buf path = BUF_INIT;
+	char after[24];
 	struct client_upload up = {
 		.type = str_eq(format, "csv") ? "text/csv" : "application/x-ndjson",
 		.size = im->size,
@@ -272,9 +424,18 @@ send_file(struct ctl *ctl, const struct ctl_args *a, const char *format,
 	client_query_add(&path, "charset", args_get(a, "charset"));
 	client_query_add(&path, "dry_run", args_has(a, "dry-run") ? "true" : NULL);
 	client_query_add(&path, "events", args_has(a, "no-events") ? "false" : NULL);
+	client_query_add(&path, "id", im->id[0] ? im->id : NULL);
+	if (im->after) {
+		snprintf(after, sizeof(after), "%lld", (long long)im->after);
+		client_query_add(&path, "after", after);
+	}
 	int rc = client_upload(ctl, buf_str(&path), &up, &answer);
 	if (im->bar)
 		fputs("\r\x1b[K", stderr);
+	if (rc && rc != CTL_USAGE && im->id[0] && im->sent > 0)
+		fputs("interactctl: the same again with --resume goes on from what is "
+		      "stored\n",
+			stderr);
 	if (!rc)
 		rc = show_result(ctl, a, format, &answer);
 	client_answer_fini(&answer);
@@ -285,21 +446,28 @@ send_file(struct ctl *ctl, const struct ctl_args *a, const char *format,
 static int
 run_import(struct ctl *ctl, const struct ctl_args *a)
 {
-	struct import im = {.path = a->words[0]};
+	struct import im = {.path = a->words[0], .dry_run = args_has(a, "dry-run")};
 	const char *format = format_of(a);
+	bool done = false;
 
 	if (!format)
 		return args_wrong("import", "give --format csv or --format ndjson");
 	if (args_get(a, "rejected") && str_eq(im.path, "-"))
 		return args_wrong("import", "--rejected needs a file to cut from");
+	if (args_has(a, "resume") && (str_eq(im.path, "-") || im.dry_run))
+		return args_wrong("import", "--resume needs the file that was begun");
+	im.csv = str_eq(format, "csv");
 	int rc = open_file(&im);
-	if (rc)
+	if (!rc && args_has(a, "resume"))
+		rc = find_place(ctl, &im, &done);
+	if (rc || done)
 		return rc;
 	im.began_us = clock_mono_us();
 	im.bar = isatty(STDERR_FILENO) && !ctl->json;
 	rc = send_file(ctl, a, format, &im);
 	if (im.fd != STDIN_FILENO)
 		close(im.fd);
+	buf_fini(&im.head);
 	return rc;
 }
 
@@ -307,7 +475,8 @@ static const struct ctl_option import_options[] = {
 	{"format", "csv|ndjson", "of what has no telling name"},
 	{"charset", "NAME", "gb18030, big5, utf-16, … (found out)"},
 	{"dry-run", NULL, "say what would be done, do nothing"},
-	{"rejected", "FILE", "write the rejected lines there, as they are"},
+	{"rejected", "FILE", "write all rejected lines there, as they are"},
+	{"resume", NULL, "go on with a file whose import was interrupted"},
 	{"no-events", NULL, "tell nobody of each contact: faster"},
 	{NULL, NULL, NULL},
 };
@@ -327,6 +496,7 @@ const struct ctl_command cmd_import = {
 		"mend them in the --rejected file and import that.\n\n"
 		"  interactctl import customers.csv --dry-run\n"
 		"  interactctl import customers.csv --rejected mend.csv\n"
+		"  interactctl import customers.csv --resume\n"
 		"  zcat big.ndjson.gz | interactctl import - --format ndjson\n",
 	.options = import_options,
 	.min_words = 1,

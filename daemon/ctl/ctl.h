@@ -4,7 +4,7 @@
  *	args.c          reading options and words, by a command's table
  *	help.c          the overview and each command's page
  *	client.c        HTTP to the daemon; client_stream.c, sse.c: its streams;
- *	                client_upload.c: long bodies
+ *	                client_upload.c, client_download.c: long bodies
  *	print.c         tables, colours, widths, safe text
  *	value.c         the API's JSON
  *	cmd_*.c         the commands, by subject
@@ -125,13 +125,16 @@ struct pg_sync *ctl_connect_db(struct ctl *, int *rc_r);
 extern const struct ctl_command cmd_status, cmd_channels, cmd_calls, cmd_call_dial,
 	cmd_pops;
 extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_people,
-	cmd_contact_add, cmd_contact_set, cmd_import, cmd_timeline,
+	cmd_contact_add, cmd_contact_set, cmd_import, cmd_export, cmd_timeline,
 	cmd_interaction_show;
 extern const struct ctl_command cmd_contact_merge, cmd_contact_unmerge,
 	cmd_suggestions_list, cmd_suggestions_accept, cmd_suggestions_reject;
 extern const struct ctl_command cmd_preferences, cmd_consent_list, cmd_consent_record,
 	cmd_consent_verify, cmd_suppression_list, cmd_suppression_add,
 	cmd_suppression_remove, cmd_suppression_import;
+extern const struct ctl_command cmd_segments_list, cmd_segments_show,
+	cmd_segments_create, cmd_segments_set, cmd_segments_delete, cmd_segments_count,
+	cmd_segments_preview;
 extern const struct ctl_command cmd_agent_list, cmd_agent_show, cmd_agent_add,
 	cmd_agent_set, cmd_agent_state, cmd_agent_token, cmd_agent_tokens,
 	cmd_agent_revoke;

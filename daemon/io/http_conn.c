@@ -50,6 +50,25 @@ queued(const struct http_conn *c)
 	return evbuffer_get_length(bufferevent_get_output(c->bev));
 }
 
+/* While nobody takes the input, a full one must not be looked at again and again:
+ * libevent calls for as long as it is above its watermark and reading is enabled. */
+static void
+update_reading(struct http_conn *c)
+{
+	bool takes = is_reading(c) || c->state == HTTP_CONN_STREAM ||
+		     c->state == HTTP_CONN_LINGER;
+	bool deaf = !takes &&
+		    evbuffer_get_length(bufferevent_get_input(c->bev)) >= INPUT_BYTES;
+
+	if (deaf == c->deaf)
+		return;
+	c->deaf = deaf;
+	if (deaf)
+		bufferevent_disable(c->bev, EV_READ);
+	else
+		bufferevent_enable(c->bev, EV_READ);
+}
+
 void
 http_conn_set_state(struct http_conn *c, enum http_conn_state next)
 {
@@ -75,11 +94,18 @@ http_conn_set_state(struct http_conn *c, enum http_conn_state next)
 		loop_timer_start(c->deadline,
 			o->body_timeout_ms + (int64_t)(queued(c) / MIN_BYTES_PER_MS));
 		break;
+	case HTTP_CONN_SEND:
+		if (queued(c))
+			loop_timer_start(c->deadline, o->body_timeout_ms);
+		else
+			loop_timer_stop(c->deadline);
+		break;
 	case HTTP_CONN_LINGER: loop_timer_start(c->deadline, LINGER_MS); break;
 	case HTTP_CONN_HANDLER:
 	case HTTP_CONN_STREAM:
 	case HTTP_CONN_CLOSED: loop_timer_stop(c->deadline); break;
 	}
+	update_reading(c);
 }
 
 static void
@@ -120,8 +146,10 @@ http_conn_close(struct http_conn *c, const char *why)
 	http_parser_fini(&c->parser);
 	http_server_update_listeners(c->server);
 	loop_free_later(c->server->loop, conn_free, c);
-	if (r)
+	if (r) {
 		http_receive_lost(r, 499, why);
+		http_send_lost(r, why);
+	}
 }
 
 /* Nothing more will be written: shuts our side and waits for the peer's. */
@@ -290,6 +318,7 @@ conn_pump(struct http_conn *c)
 void
 http_conn_resume(struct http_conn *c)
 {
+	update_reading(c);
 	bufferevent_trigger(
 		c->bev, EV_READ, BEV_TRIG_IGNORE_WATERMARKS | BEV_TRIG_DEFER_CALLBACKS);
 }
@@ -306,6 +335,8 @@ read_cb(struct bufferevent *bev, void *arg)
 		evbuffer_drain(in, evbuffer_get_length(in));
 	else
 		conn_pump(c);
+	if (c->state != HTTP_CONN_CLOSED)
+		update_reading(c);
 }
 
 static void
@@ -314,6 +345,10 @@ write_cb(struct bufferevent *bev, void *arg)
 	struct http_conn *c = arg;
 
 	(void)bev;
+	if (c->state == HTTP_CONN_SEND) {
+		http_send_on_written(c);
+		return;
+	}
 	if (c->state != HTTP_CONN_ANSWER || queued(c))
 		return;
 	if (c->close_after) {
@@ -337,7 +372,8 @@ event_cb(struct bufferevent *bev, short what, void *arg)
 	ERR_clear_error();
 	c->eof = true;
 	if (what & BEV_EVENT_EOF && !c->tls &&
-		(c->state == HTTP_CONN_HANDLER || c->state == HTTP_CONN_ANSWER))
+		(c->state == HTTP_CONN_HANDLER || c->state == HTTP_CONN_SEND ||
+			c->state == HTTP_CONN_ANSWER))
 		return;
 	/* What is in the input may be all of the body. */
 	if (what & BEV_EVENT_EOF && c->state == HTTP_CONN_RECEIVE) {
@@ -369,6 +405,7 @@ on_deadline(void *arg)
 			c->server->counters.timeouts++;
 		http_conn_close(c, "it was idle");
 		break;
+	case HTTP_CONN_SEND:
 	case HTTP_CONN_ANSWER:
 		c->server->counters.timeouts++;
 		http_conn_close(c, "the answer was not read in time");

@@ -8,6 +8,7 @@
  *	http_route.c   target to handler: decoding, matching, preflight
  *	http_answer.c  request accessors and answers
  *	http_receive.c bodies in pieces
+ *	http_send.c    answers in pieces
  *	http_stream.c  WebSocket and Server-Sent Events
  *
  * Who holds whom: the server lists its connections and streams; a connection has at
@@ -98,6 +99,8 @@ enum http_conn_state {
 	HTTP_CONN_RECEIVE, /* the handler has the request, and its body comes in pieces:
 			      body_timeout for each 64 KiB, less pauses */
 	HTTP_CONN_HANDLER, /* the handler has the request and its own deadlines */
+	HTTP_CONN_SEND,	   /* the handler has the request and answers in pieces; what is
+			      queued must move within body_timeout */
 	HTTP_CONN_ANSWER, /* the answer is leaving; a slow reader has time by its length
 			   */
 	HTTP_CONN_STREAM, /* belongs to an http_stream, which pings */
@@ -123,6 +126,7 @@ struct http_conn {
 	bool served;	  /* a first request has come */
 	bool eof;	  /* the peer has shut its side; answers still go out */
 	bool close_after; /* the answer that is leaving is the last one */
+	bool deaf;	  /* the input is full and nobody takes it: reading is off */
 };
 
 struct http_param {
@@ -146,6 +150,11 @@ struct http_request {
 	bool body_due; /* not all of it has come */
 	bool paused, ended;
 	size_t window; /* bytes since the deadline was set */
+	/* An answer in pieces. */
+	const struct http_sender *sender; /* NULL: not begun, or ended */
+	void *sender_arg;
+	int send_status;
+	bool send_full; /* on_room is due */
 	/* The decoded target; all texts are in `text`. */
 	char *text;
 	const char *path;
@@ -214,6 +223,11 @@ void http_receive_head(struct http_conn *);
 void http_receive_fed(struct http_conn *, enum http_event);
 /* The body will not come any more. */
 void http_receive_lost(struct http_request *, int status, const char *why);
+
+/* http_send.c */
+void http_send_on_written(struct http_conn *);
+/* The client of an answer in pieces is gone. */
+void http_send_lost(struct http_request *, const char *why);
 
 /* http_route.c */
 const struct http_route *http_route_find(

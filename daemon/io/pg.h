@@ -98,6 +98,9 @@ pg_uuid(const struct pg_answer *, size_t i, size_t row, int col); /* or nil */
 struct pg_unit *pg_unit_new(struct pg *);
 void pg_unit_drop(struct pg_unit **); /* instead of submitting */
 void pg_add(struct pg_unit *, const char *statement);
+/* A statement that was compiled, not written: constant pieces and $n, never text of
+ * anybody's. It has no name and is planned for its parameters. Copied. */
+void pg_add_sql(struct pg_unit *, const char *sql);
 /* Parameters of the statement added last, in order; copied. NUL bytes are dropped
  * (PostgreSQL's text has none); text must be valid UTF-8 or the unit fails (utf8_clean). */
 void pg_param_text(struct pg_unit *, const char *s); /* NULL = SQL NULL */

@@ -374,6 +374,9 @@ send_call(struct pg_slot *s, const struct pg_call *call)
 	assert(call->n <= PG_PARAMS_MAX);
 	for (size_t i = 0; i < call->n; i++)
 		values[i] = pg_unit_param(s->unit, call->first + i);
+	if (!call->statement)
+		return PQsendQueryParams(s->conn->pq, call->sql, (int)call->n, NULL,
+			values, NULL, NULL, 0);
 	return PQsendQueryPrepared(s->conn->pq,
 		prepared_name(s->conn, call->statement, name, sizeof(name)),
 		(int)call->n, values, NULL, NULL, 0);
@@ -386,7 +389,7 @@ send_slot(struct pg_slot *s)
 	const struct pg_unit *u = s->unit;
 
 	for (size_t i = 0; i < u->n_calls; i++) {
-		if (!send_prepare(s, u->calls[i].statement))
+		if (u->calls[i].statement && !send_prepare(s, u->calls[i].statement))
 			return false;
 	}
 	if (s->preparing && !PQpipelineSync(s->conn->pq))

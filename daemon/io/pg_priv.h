@@ -25,7 +25,7 @@
 
 /* Deeper pipelines gain nothing and make a unit wait behind more strangers. */
 #define PG_DEPTH      16
-#define PG_PARAMS_MAX 64 /* of one statement */
+#define PG_PARAMS_MAX 256 /* of one statement */
 /* A cancelled unit that is not answered after this takes its connection with it. */
 #define PG_CANCEL_GRACE_MS 2000
 #define PG_CANCEL_RETRY_MS 250
@@ -39,7 +39,8 @@ struct pg_statement {
 
 /* One statement of a unit with its parameters. */
 struct pg_call {
-	struct pg_statement *statement;
+	struct pg_statement *statement; /* NULL: sql */
+	char *sql;
 	size_t first, n; /* in unit->params */
 	PGresult *result;
 };

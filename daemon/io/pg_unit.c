@@ -31,6 +31,8 @@ pg_unit_free(struct pg_unit *u)
 	pg_unit_forget_results(u);
 	loop_timer_free(&u->deadline);
 	buf_fini(&u->data);
+	for (size_t i = 0; i < u->n_calls; i++)
+		xfree(&u->calls[i].sql);
 	xfree(&u->calls);
 	xfree(&u->params);
 	xfree(&u->message);
@@ -79,6 +81,18 @@ pg_unit_set_error(struct pg_unit *u, size_t at, const PGresult *r)
 
 /* --- parameters --- */
 
+static struct pg_call *
+call_add(struct pg_unit *u)
+{
+	assert(!u->in_array);
+	if (u->n_calls == u->cap_calls) {
+		u->cap_calls = u->cap_calls ? u->cap_calls * 2 : 4;
+		u->calls = xrealloc(u->calls, u->cap_calls * sizeof(*u->calls));
+	}
+	u->calls[u->n_calls] = (struct pg_call){.first = u->n_params};
+	return &u->calls[u->n_calls++];
+}
+
 void
 pg_add(struct pg_unit *u, const char *statement)
 {
@@ -86,13 +100,14 @@ pg_add(struct pg_unit *u, const char *statement)
 
 	if (!st)
 		log_errorx("pg", "there is no statement \"%s\"", statement);
-	assert(st && !u->in_array);
-	if (u->n_calls == u->cap_calls) {
-		u->cap_calls = u->cap_calls ? u->cap_calls * 2 : 4;
-		u->calls = xrealloc(u->calls, u->cap_calls * sizeof(*u->calls));
-	}
-	u->calls[u->n_calls++] =
-		(struct pg_call){.statement = st, .first = u->n_params};
+	assert(st);
+	call_add(u)->statement = st;
+}
+
+void
+pg_add_sql(struct pg_unit *u, const char *sql)
+{
+	call_add(u)->sql = xstrdup(sql);
 }
 
 /* Adds a parameter that starts at `offset` of data. */

@@ -123,7 +123,7 @@ call_on_error(struct pg_slot *s, const PGresult *r)
 	bool first = !u->failed;
 
 	pg_unit_set_error(u, at, r);
-	if (s->at >= u->n_calls)
+	if (s->at >= u->n_calls || !st)
 		return;
 	prepared_on_error(s, st, r);
 	if (first && strcmp(u->sqlstate, "26000") == 0)
@@ -146,7 +146,9 @@ call_on_result(struct pg_slot *s, PGresult *r)
 	}
 	if (PQresultMemorySize(r) > RESULT_WARN_BYTES)
 		log_warnx(s->conn->who, "statement %s gave %zu MB",
-			u->calls[s->at].statement->name, PQresultMemorySize(r) >> 20);
+			u->calls[s->at].statement ? u->calls[s->at].statement->name
+						  : "(compiled)",
+			PQresultMemorySize(r) >> 20);
 	PQclear(u->calls[s->at].result);
 	u->calls[s->at].result = r;
 }

@@ -21,13 +21,14 @@
 
 #define RAW_MAX	      (256 * 1024)
 #define PIECE_MAX     (64 * 1024)
-#define BATCH_ROWS    250
+#define BATCH_ROWS    500
 #define BATCH_BYTES   (512 * 1024)
 #define BATCH_MS      30000
 #define TRIES	      16 /* about a minute */
 #define RETRY_BASE_MS 250
 #define RETRY_CAP_MS  5000
 #define OBJECTS_PER_S 5000
+#define UNSAVED_MAX   500 /* rejected lines, before they are noted */
 
 /* What the thread works on. */
 struct read_job {
@@ -43,10 +44,11 @@ struct import {
 	struct import_callbacks cb;
 	void *arg;
 	struct tenant tenant;
-	char actor[128], role[32], id[UUID_TEXT_LEN];
+	char actor[128], role[32], id_text[UUID_TEXT_LEN];
+	struct uuid id;
 
 	struct buf raw;
-	bool ended; /* no more will be fed */
+	bool ended, abandoned; /* no more will be fed */
 	bool told_full;
 	struct import_reader *reader; /* NULL while the thread has it */
 	bool read_all;		      /* the reader has seen the end */
@@ -59,7 +61,11 @@ struct import {
 	struct import_unit *unit; /* in PostgreSQL's hands */
 	struct event_stamp stamp; /* of that batch */
 	unsigned tries;
-	bool audited;
+	bool audited;	       /* and begun: a unit was stored */
+	size_t statement;      /* of contact_import in the unit */
+	uint64_t end_line;     /* of the batch */
+	uint64_t read_line;    /* the last one read */
+	bool ending;	       /* the last unit is on its way, or done */
 	int64_t not_before_us; /* objects told are bounded per second */
 	struct loop_timer *timer;
 	bool done;
@@ -67,6 +73,9 @@ struct import {
 	struct import_counts counts;
 	struct import_told *told;
 	size_t n_told;
+	/* What is not noted in the database yet; the first n_saving are on their way. */
+	struct import_told *unsaved;
+	size_t n_unsaved, cap_unsaved, n_saving;
 };
 
 /* Outlives an import that is freed meanwhile. */
@@ -92,6 +101,7 @@ finish(struct import *im, int status, const char *detail)
 	struct import_result r = {.status = status,
 		.detail = detail,
 		.charset = im->reader ? import_reader_charset(im->reader) : "",
+		.id = im->id,
 		.counts = im->counts,
 		.told = im->told,
 		.n_told = im->n_told};
@@ -102,6 +112,32 @@ finish(struct import *im, int status, const char *detail)
 	if (im->n_told)
 		qsort(im->told, im->n_told, sizeof(*im->told), by_line);
 	im->cb.on_done(im->arg, &r);
+}
+
+/* For the database, with the next unit. */
+static void
+note_rejected(struct import *im, const struct import_row *row, const char *why)
+{
+	if (im->opts.dry_run)
+		return;
+	if (im->n_unsaved == im->cap_unsaved) {
+		im->cap_unsaved = im->cap_unsaved ? im->cap_unsaved * 2 : 64;
+		im->unsaved =
+			xrealloc(im->unsaved, im->cap_unsaved * sizeof(*im->unsaved));
+	}
+	im->unsaved[im->n_unsaved++] =
+		(struct import_told){row->line, row->lines, xstrdup(why)};
+}
+
+static void
+forget_saved(struct import *im)
+{
+	for (size_t i = 0; i < im->n_saving; i++)
+		xfree(&im->unsaved[i].why);
+	im->n_unsaved -= im->n_saving;
+	memmove(im->unsaved, im->unsaved + im->n_saving,
+		im->n_unsaved * sizeof(*im->unsaved));
+	im->n_saving = 0;
 }
 
 static void
@@ -142,8 +178,10 @@ count_row(struct import *im, const struct import_row *row, const struct pg_answe
 static void
 on_stored_ok(struct import *im, const struct pg_answer *a)
 {
-	size_t statement = im->audited || im->opts.dry_run ? 0 : 1;
-	size_t n = pg_rows(a, statement), objects = 0;
+	size_t statement = im->statement;
+	size_t n = im->n ? pg_rows(a, statement) : 0, objects = 0;
+
+	forget_saved(im);
 
 	for (size_t i = 0; i < n && i < im->n; i++) {
 		objects += pg_text(a, statement, i, 3) != NULL;
@@ -166,6 +204,8 @@ on_refused_rows(struct import *im, const struct pg_answer *a)
 		im->singly = true;
 	} else {
 		tell(im, &im->batch.rows[im->first],
+			"the database cannot hold a value given");
+		note_rejected(im, &im->batch.rows[im->first],
 			"the database cannot hold a value given");
 		im->first++;
 	}
@@ -191,9 +231,17 @@ on_stored(void *arg, const struct pg_answer *a)
 	if (!im)
 		return;
 	im->unit = NULL;
+	if (im->abandoned) {
+		pump(im);
+		return;
+	}
+	if (a->status == PG_OK && im->ending) {
+		finish(im, 200, "");
+		return;
+	}
 	if (a->status == PG_OK) {
 		on_stored_ok(im, a);
-	} else if (is_our_rows_fault(a)) {
+	} else if (is_our_rows_fault(a) && im->n) {
 		on_refused_rows(im, a);
 	} else if (++im->tries > TRIES) {
 		finish(im, 503,
@@ -203,6 +251,7 @@ on_stored(void *arg, const struct pg_answer *a)
 	} else {
 		log_info("import", "a batch is tried again: %s", a->message);
 		im->n = 0;
+		im->ending = false;
 		im->not_before_us =
 			clock_mono_us() +
 			1000 * loop_backoff_ms(im->tries, RETRY_BASE_MS, RETRY_CAP_MS);
@@ -219,7 +268,7 @@ add_audit(struct import *im, struct pg_unit *u)
 	pg_param_int(u, im->tenant.id);
 	pg_param_text(u, im->actor);
 	pg_param_text(u, im->role);
-	pg_param_text(u, im->id);
+	pg_param_text(u, im->id_text);
 	pg_array_begin(u);
 	for (size_t i = 0; im->reader && (column = import_reader_column(im->reader, i));
 		i++)
@@ -227,18 +276,71 @@ add_audit(struct import *im, struct pg_unit *u)
 	pg_array_end(u);
 }
 
+/* The statements before the rows' own: that it runs, and what is to be noted. */
 static void
-submit(struct import *im)
+add_notes(struct import *im, struct pg_unit *u, uint64_t line)
 {
-	struct pg_unit *u = pg_unit_new(im->store->writes);
-	struct buf rows = BUF_INIT;
-	size_t max = im->singly ? 1 : im->batch.n;
-
-	if (!im->audited && !im->opts.dry_run)
+	im->statement = 0;
+	im->n_saving = 0;
+	if (im->opts.dry_run)
+		return;
+	if (!im->audited) {
 		add_audit(im, u);
+		pg_add(u, "import_run_begin");
+		pg_param_int(u, im->tenant.id);
+		pg_param_uuid(u, &im->id);
+		pg_param_text(u, im->opts.format == IMPORT_CSV ? "csv" : "ndjson");
+		pg_param_text(u, im->actor);
+		pg_param_int(u, (int64_t)im->opts.after);
+		im->statement = 2;
+	}
+	if (!im->n_unsaved && im->n)
+		return;
+	im->n_saving = im->n_unsaved;
+	im->statement++;
+	pg_add(u, "import_run_reject");
+	pg_param_int(u, im->tenant.id);
+	pg_param_uuid(u, &im->id);
+	pg_param_int(u, im->n ? 0 : (int64_t)line);
+	pg_array_begin(u);
+	for (size_t i = 0; i < im->n_saving; i++)
+		pg_array_add_int(u, (int64_t)im->unsaved[i].line);
+	pg_array_end(u);
+	pg_array_begin(u);
+	for (size_t i = 0; i < im->n_saving; i++)
+		pg_array_add_int(u, im->unsaved[i].lines);
+	pg_array_end(u);
+	pg_array_begin(u);
+	for (size_t i = 0; i < im->n_saving; i++)
+		pg_array_add(u, im->unsaved[i].why);
+	pg_array_end(u);
+}
+
+static void
+send_unit(struct import *im, struct pg_unit *u)
+{
+	im->unit = xcalloc(1, sizeof(*im->unit));
+	im->unit->import = im;
+	pg_submit(&u, BATCH_MS, on_stored, im->unit);
+}
+
+/* What line the rows from `first`, n of them, settle. */
+static uint64_t
+line_after(const struct import *im)
+{
+	size_t next = im->first + im->n;
+
+	return next < im->batch.n ? im->batch.rows[next].line - 1 : im->end_line;
+}
+
+static void
+add_rows(struct import *im, struct pg_unit *u)
+{
+	struct buf rows = BUF_INIT;
+
 	buf_addc(&rows, '[');
-	for (size_t i = im->first; i < im->batch.n && im->n < max; i++) {
-		if (im->n++)
+	for (size_t i = im->first; i < im->first + im->n; i++) {
+		if (i > im->first)
 			buf_addc(&rows, ',');
 		buf_adds(&rows, im->batch.rows[i].json);
 	}
@@ -253,10 +355,61 @@ submit(struct import *im)
 	im->stamp = im->cb.stamp ? im->cb.stamp(im->arg, &im->tenant)
 				 : event_stamp_new(false);
 	event_param(u, &im->stamp);
+	pg_param_uuid(u, im->opts.dry_run ? NULL : &im->id);
+	pg_param_int(u, (int64_t)line_after(im));
+	pg_array_begin(u);
+	for (size_t i = im->first; i < im->first + im->n; i++)
+		pg_array_add_int(u, (int64_t)im->batch.rows[i].line);
+	pg_array_end(u);
+	pg_array_begin(u);
+	for (size_t i = im->first; i < im->first + im->n; i++)
+		pg_array_add_int(u, im->batch.rows[i].lines);
+	pg_array_end(u);
 	buf_fini(&rows);
-	im->unit = xcalloc(1, sizeof(*im->unit));
-	im->unit->import = im;
-	pg_submit(&u, BATCH_MS, on_stored, im->unit);
+}
+
+static void
+submit(struct import *im)
+{
+	struct pg_unit *u = pg_unit_new(im->store->writes);
+
+	im->n = im->singly ? 1 : im->batch.n - im->first;
+	add_notes(im, u, 0);
+	add_rows(im, u);
+	send_unit(im, u);
+}
+
+/* Nothing but rejected lines came for a while. */
+static void
+submit_notes(struct import *im)
+{
+	struct pg_unit *u = pg_unit_new(im->store->writes);
+
+	im->n = 0;
+	add_notes(im, u, im->read_line);
+	send_unit(im, u);
+}
+
+static void
+add_end(struct import *im, struct pg_unit *u, const char *state, const char *detail)
+{
+	pg_add(u, "import_run_end");
+	pg_param_int(u, im->tenant.id);
+	pg_param_uuid(u, &im->id);
+	pg_param_text(u, state);
+	pg_param_text(u, detail);
+}
+
+static void
+submit_end(struct import *im)
+{
+	struct pg_unit *u = pg_unit_new(im->store->writes);
+
+	im->n = 0;
+	im->ending = true;
+	add_notes(im, u, im->read_line);
+	add_end(im, u, "done", "");
+	send_unit(im, u);
 }
 
 /* ---- Reading ---------------------------------------------------------------------- */
@@ -297,6 +450,7 @@ tell_rejected(struct import *im, struct import_rows *rows)
 			continue;
 		}
 		tell(im, row, row->why);
+		note_rejected(im, row, row->why);
 		xfree(&row->why);
 	}
 	rows->n = kept;
@@ -315,6 +469,8 @@ on_read(void *arg, void *job_arg)
 	job->reader = NULL;
 	im->ready = job->rows;
 	memset(&job->rows, 0, sizeof(job->rows));
+	if (im->ready.end_line > im->read_line)
+		im->read_line = im->ready.end_line;
 	tell_rejected(im, &im->ready);
 	if (!im->ready.n)
 		import_rows_fini(&im->ready);
@@ -367,10 +523,15 @@ store_next(struct import *im)
 		im->first = 0;
 		im->singly = false;
 		im->batch = im->ready;
+		im->end_line = im->ready.end_line;
 		memset(&im->ready, 0, sizeof(im->ready));
 	}
-	if (im->first == im->batch.n)
+	if (im->first == im->batch.n && im->n_unsaved < UNSAVED_MAX)
 		return;
+	if (im->first == im->batch.n && wait_us <= 0) {
+		submit_notes(im);
+		return;
+	}
 	if (wait_us > 0)
 		loop_timer_start(im->timer, wait_us / 1000 + 1);
 	else
@@ -378,10 +539,28 @@ store_next(struct import *im)
 }
 
 static void
+end(struct import *im)
+{
+	int64_t wait_us = im->not_before_us - clock_mono_us();
+
+	if (im->opts.dry_run)
+		finish(im, 200, "");
+	else if (wait_us > 0)
+		loop_timer_start(im->timer, wait_us / 1000 + 1);
+	else
+		submit_end(im);
+}
+
+static void
 pump(struct import *im)
 {
 	if (im->done)
 		return;
+	if (im->abandoned) {
+		if (!im->unit)
+			finish(im, 499, "the client is gone");
+		return;
+	}
 	if (im->reader && import_reader_refusal(im->reader)) {
 		finish(im, 422, import_reader_refusal(im->reader));
 		return;
@@ -393,8 +572,8 @@ pump(struct import *im)
 		start_reading(im);
 	give_room(im);
 	if (im->read_all && !im->work && !im->unit && !im->ready.n && !im->batch.n &&
-		import_reader_is_empty(im->reader))
-		finish(im, 200, "");
+		import_reader_is_empty(im->reader) && !loop_timer_is_running(im->timer))
+		end(im);
 }
 
 static void
@@ -409,9 +588,8 @@ import_begin(struct store *store, const struct actor *actor,
 	struct err *err)
 {
 	struct import *im;
-	struct uuid id = uuid_new(clock_wall_us());
-	struct import_reader *reader =
-		import_reader_new(opts->format, opts->charset, actor->tenant, err);
+	struct import_reader *reader = import_reader_new(
+		opts->format, opts->charset, opts->after, actor->tenant, err);
 
 	if (!reader)
 		return NULL;
@@ -424,7 +602,9 @@ import_begin(struct store *store, const struct actor *actor,
 	im->tenant = *actor->tenant;
 	str_copy(im->actor, sizeof(im->actor), actor->name);
 	str_copy(im->role, sizeof(im->role), actor->role);
-	uuid_format(im->id, &id);
+	im->id = uuid_is_nil(&opts->id) ? uuid_new(clock_wall_us()) : opts->id;
+	im->read_line = opts->after;
+	uuid_format(im->id_text, &im->id);
 	im->reader = reader;
 	im->timer = loop_timer_new(store->loop, on_timer, im);
 	return im;
@@ -452,6 +632,14 @@ import_end(struct import *im)
 }
 
 void
+import_abandon(struct import *im)
+{
+	im->ended = im->abandoned = true;
+	if (!im->done)
+		loop_timer_start(im->timer, 0);
+}
+
+void
 import_free(struct import **imp)
 {
 	struct import *im = *imp;
@@ -470,5 +658,8 @@ import_free(struct import **imp)
 	for (size_t i = 0; i < im->n_told; i++)
 		xfree(&im->told[i].why);
 	xfree(&im->told);
+	for (size_t i = 0; i < im->n_unsaved; i++)
+		xfree(&im->unsaved[i].why);
+	xfree(&im->unsaved);
 	mem_free(im);
 }

@@ -24,6 +24,8 @@ struct import_reader {
 	struct import_column columns[CSV_FIELDS_MAX];
 	size_t n_columns;
 	bool has_header;
+	uint64_t after; /* lines left out; of CSV `shift` of them are to be added */
+	int64_t shift;
 	char refusal[200];
 	/* NDJSON */
 	struct buf line; /* begun in an earlier text */
@@ -32,7 +34,7 @@ struct import_reader {
 };
 
 struct import_reader *
-import_reader_new(enum import_format format, const char *charset,
+import_reader_new(enum import_format format, const char *charset, uint64_t after,
 	const struct tenant *tenant, struct err *err)
 {
 	struct charset *c = charset_new(charset);
@@ -46,7 +48,8 @@ import_reader_new(enum import_format format, const char *charset,
 	r->format = format;
 	r->tenant = *tenant;
 	r->charset = c;
-	r->line_no = 1;
+	r->after = after;
+	r->line_no = format == IMPORT_NDJSON ? after + 1 : 1;
 	csv_init(&r->csv);
 	return r;
 }
@@ -87,6 +90,8 @@ add_row(struct import_rows *rows, uint64_t line, unsigned lines)
 	}
 	struct import_row *row = &rows->rows[rows->n++];
 	*row = (struct import_row){.line = line, .lines = lines};
+	if (line + lines - 1 > rows->end_line)
+		rows->end_line = line + lines - 1;
 	return row;
 }
 
@@ -157,6 +162,8 @@ read_header(struct import_reader *r, enum csv_event ev)
 	struct csv *c = &r->csv;
 
 	r->has_header = true;
+	if (r->after)
+		r->shift = (int64_t)r->after - (int64_t)(c->line + c->lines - 1);
 	if (ev == CSV_BAD) {
 		snprintf(r->refusal, sizeof(r->refusal), "line %u: %s",
 			(unsigned)c->line, c->why);
@@ -192,7 +199,8 @@ read_record(struct import_reader *r, struct import_rows *rows, enum csv_event ev
 			    &r->columns[i], csv_field(c, i), body, text, sizeof(text)))
 			why = text;
 	if (why || json_object_size(body))
-		add_checked(r, rows, c->line, c->lines, body, why);
+		add_checked(r, rows, (uint64_t)((int64_t)c->line + r->shift), c->lines,
+			body, why);
 	else /* separators only */
 		json_decref(body);
 }

@@ -23,6 +23,7 @@ struct import_row {
 struct import_rows {
 	struct import_row *rows;
 	size_t n, cap, bytes;
+	uint64_t end_line; /* the last line read */
 };
 void import_rows_fini(struct import_rows *);
 void import_rows_reject(
@@ -30,9 +31,11 @@ void import_rows_reject(
 
 struct import_reader;
 
-/* charset: as in charset.h. NULL with a sentence if it is none. The tenant is copied. */
-struct import_reader *import_reader_new(
-	enum import_format, const char *charset, const struct tenant *, struct err *);
+/* charset: as in charset.h. after: of the file this many lines are left out (after the
+ * header of a CSV file); lines are told as they are in the whole file. NULL with a sentence
+ * if charset is none. The tenant is copied. */
+struct import_reader *import_reader_new(enum import_format, const char *charset,
+	uint64_t after, const struct tenant *, struct err *);
 void import_reader_free(struct import_reader **);
 /* Bytes of the file, in order; at_end: the last ones. Only when import_reader_is_empty. */
 void

@@ -7,6 +7,7 @@
 #include <people/import_row.h>
 
 #include <people/contact_body.h>
+#include <people/csv_write.h>
 
 #include <clock.h>
 #include <mem.h>
@@ -51,7 +52,7 @@ static bool
 kind_of_column(struct import_column *c)
 {
 	static const char *const texts[] = {
-		"name", "language", "timezone", "organisation"};
+		"id", "name", "language", "timezone", "organisation"};
 
 	if (str_starts(c->name, "attributes.") && c->name[11]) {
 		c->kind = COLUMN_ATTRIBUTE;
@@ -67,6 +68,8 @@ kind_of_column(struct import_column *c)
 		c->kind = COLUMN_ROLES;
 	else if (str_eq(c->name, "vip"))
 		c->kind = COLUMN_BOOL;
+	else if (str_eq(c->name, "created_at") || str_eq(c->name, "updated_at"))
+		c->kind = COLUMN_IGNORED;
 	else
 		return address_kind(c->name) != NULL;
 	return true;
@@ -129,11 +132,11 @@ bool
 import_column_put(const struct import_column *c, const char *cell, json_t *body,
 	char *why, size_t cap)
 {
-	char *text = trimmed(cell);
+	char *text = trimmed(csv_unguard(cell));
 	json_t *value = NULL;
 	bool ok = true;
 
-	if (!*text) { /* says nothing */
+	if (!*text || c->kind == COLUMN_IGNORED) { /* says nothing */
 		xfree(&text);
 		return true;
 	}
@@ -229,6 +232,32 @@ take_organisation(json_t *body, json_t *row, char why[200])
 	return true;
 }
 
+/* What an export says besides is known here or is not ours to set. Its id, if it is one
+ * of ours, tells whom the row means; what a network vouched for there is recorded here. */
+static void
+take_exported(json_t *body, json_t *row)
+{
+	static const char *const told[] = {
+		"id", "created_at", "updated_at", "merged_from", "absorbed"};
+	static const char *const seen[] = {"source", "first_seen", "last_seen"};
+	json_t *identities = json_object_get(body, "identities");
+	json_t *id = json_object_get(body, "id");
+	struct uuid uuid;
+
+	if (uuid_parse(json_string_value(id), &uuid))
+		json_object_set(row, "known", id);
+	for (size_t i = 0; i < ARRAY_LEN(told); i++)
+		json_object_del(body, told[i]);
+	for (size_t i = 0; i < json_array_size(identities); i++) {
+		json_t *one = json_array_get(identities, i);
+		const char *trust = json_string_value(json_object_get(one, "trust"));
+		for (size_t k = 0; k < ARRAY_LEN(seen); k++)
+			json_object_del(one, seen[k]);
+		if (str_eq(trust, "network") || str_eq(trust, "verified"))
+			json_object_set_new(one, "trust", json_string("recorded"));
+	}
+}
+
 /* Without one a repeated import would make the contact anew. */
 static bool
 has_handle(const json_t *add)
@@ -246,12 +275,13 @@ make(json_t *body, json_t *row, const struct tenant *t, char why[200])
 	char id[UUID_TEXT_LEN];
 	struct uuid uuid = uuid_new(clock_wall_us());
 
+	take_exported(body, row);
 	if (!take_organisation(body, row, why) || !take_addresses(body, t, why))
 		return false;
 	contact_body_init(&b, body, t, TRUST_RECORDED, false);
 	if (b.why[0]) {
 		str_copy(why, 200, b.why);
-	} else if (!has_handle(b.add)) {
+	} else if (!has_handle(b.add) && !json_object_get(row, "known")) {
 		str_copy(why, 200,
 			"no external id, and no number or address that is valid "
 			"(numbers without a country are read in the tenant's region)");

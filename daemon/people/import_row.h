@@ -12,6 +12,7 @@ struct import_column {
 		COLUMN_ROLES,
 		COLUMN_BOOL,
 		COLUMN_ATTRIBUTE,
+		COLUMN_IGNORED, /* what an export tells and nobody sets */
 	} kind;
 };
 

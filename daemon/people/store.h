@@ -30,6 +30,7 @@ struct store {
 	struct pg *reads;   /* look-ups: never behind a batch */
 	struct pg *writes;  /* group commit (timeline/writer.h) and single changes */
 	struct pg *upkeep;  /* what may take seconds, behind which nobody else waits */
+	struct pg *reports; /* long reading (segments, exports): behind nobody's back */
 	struct map tenants; /* name -> struct tenant */
 	/* True while the daemon starts: tenants have no ids yet, or another daemon may own
 	 * this database. No statement may be built then; what waits for that is asked

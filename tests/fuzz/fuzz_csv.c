@@ -71,7 +71,7 @@ read_file(enum import_format format, const char *data, size_t size, size_t step,
 {
 	static const struct tenant tenant = {
 		.id = 1, .name = "default", .region = "TW"};
-	struct import_reader *r = import_reader_new(format, NULL, &tenant, NULL);
+	struct import_reader *r = import_reader_new(format, NULL, 0, &tenant, NULL);
 
 	for (size_t at = 0; at < size; at += step) {
 		import_reader_feed(

@@ -3,13 +3,14 @@ a long file needs no memory."""
 
 import http.client
 import json
+import subprocess
 import threading
 import time
 
 import psycopg2
 import pytest
 from support.api import UnixConnection
-from support.daemon import SLOW
+from support.daemon import BUILD, SLOW
 
 CSV = {"Content-Type": "text/csv"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
@@ -356,3 +357,119 @@ def test_interactctl_imports(shared_daemon, tenant, api, tmp_path):
     for bad, code in ((["import", str(tmp_path / "no.csv")], 2), (["import", "-"], 2),
                       (["import", str(rejected), "--charset", "klingon"], 1)):
         assert shared_daemon.ctl(*bad).returncode == code, bad
+
+
+# ---- going on with one that was interrupted
+
+
+IMPORT = "019aa000-0000-7000-8000-00000000000a"
+
+
+def test_an_import_says_how_far_it_is(api):
+    result = send(api, "name,phone\nA,0912000001\nB,nobody\n\"C\n\",0912000003\n", id=IMPORT)
+    assert result["id"] == IMPORT
+    run = api.ok(f"/v1/contacts/import/{IMPORT}")
+    assert run["state"] == "done" and run["line"] == 5 and run["format"] == "csv"
+    assert counts(run) == counts(result) == (2, 0, 0, 1)
+    rejected = api.ok(f"/v1/contacts/import/{IMPORT}/rejected")
+    assert [r["line"] for r in rejected["items"]] == [3] and rejected["next"] is None
+    # from the beginning again: counted anew
+    assert counts(send(api, "name,phone\nA,0912000001\n", id=IMPORT)) == (0, 0, 1, 0)
+    assert counts(api.ok(f"/v1/contacts/import/{IMPORT}")) == (0, 0, 1, 0)
+    assert send(api, "name,phone\nA,0912000001\n", dry_run="true")["id"] is None
+
+
+def test_all_rejected_lines_are_told(api):
+    file = "name,phone\n" + "".join(
+        f"N{n},{'x' if n % 2 else f'09{n:08d}'}\n" for n in range(5000))
+    result = send(api, file, id=IMPORT)
+    assert counts(result)[3] >= 2500 and len(result["rejected_lines"]) == 1000
+    seen, after = [], 0
+    while after is not None:
+        page = api.ok(f"/v1/contacts/import/{IMPORT}/rejected", after=after, limit=700)
+        seen += [r["line"] for r in page["items"]]
+        after = page["next"]
+    assert len(seen) == result["rejected"] == len(set(seen)) and seen == sorted(seen)
+    assert set(range(3, 5002, 2)) <= set(seen)
+
+
+def test_only_rejected_lines(api):
+    result = send(api, "name,phone\n" + "A,x\n" * 2000, id=IMPORT)
+    assert counts(result) == (0, 0, 0, 2000)
+    assert api.ok(f"/v1/contacts/import/{IMPORT}")["line"] == 2001
+    assert api.ok(f"/v1/contacts/import/{IMPORT}")["rejected"] == 2000
+
+
+@pytest.mark.parametrize("kind", [CSV, NDJSON])
+def test_a_broken_import_goes_on(shared_daemon, api, eventually, kind):
+    """The client goes in the middle; the rest is sent later, and nothing twice."""
+    is_csv = kind is CSV
+    lines = [f"t:{n},N{n}\n" if is_csv else
+             json.dumps({"external": f"t:{n}", "name": f"N{n}"}) + "\n" for n in range(30000)]
+    lines[20000] = "tx,bad\n" if is_csv else "{bad\n"
+    head = ["external,name\n"] if is_csv else []
+    connection = UnixConnection(shared_daemon.socket, 30)
+    connection.putrequest("POST", f"/v1/contacts/import?id={IMPORT}&events=false")
+    connection.putheader("Interactd-Tenant", api.tenant)
+    connection.putheader("Content-Type", kind["Content-Type"])
+    connection.putheader("Content-Length", str(10 ** 9))
+    connection.endheaders("".join(head + lines[:12000]).encode())
+    path = f"/v1/contacts/import/{IMPORT}"
+    eventually(lambda: api.get(path).status == 200 and api.ok(path)["line"] > 2000)
+    assert api.ok(path)["state"] == "running"
+    again = api.request("POST", "/v1/contacts/import", b"", kind, {"id": IMPORT})
+    assert again.status == 409
+    connection.close()
+    eventually(lambda: api.ok(path)["state"] == "interrupted")
+    run = api.ok(path)
+    done = run["line"]
+    assert counts(run) == (done - len(head), 0, 0, 0)
+    result = send(api, "".join(head + (head + lines)[done:]), kind, id=IMPORT, after=done,
+                  events="false")
+    assert counts(result) == (29999 + len(head) - done, 0, 0, 1)
+    assert result["rejected_lines"][0]["line"] == 20001 + len(head)
+    run = api.ok(path)
+    assert run["state"] == "done" and counts(run) == (29999, 0, 0, 1)
+    assert run["line"] == 30000 + len(head)
+
+
+def test_what_is_no_import_is_said(api, shared_daemon):
+    path = f"/v1/contacts/import/{IMPORT}"
+    assert api.get(path).status == 404
+    send(api, "name,phone\nA,0912000001\n", id=IMPORT)
+    other = shared_daemon.api(tenant=next(shared_daemon.tenants))
+    assert other.get(path).status == 404
+    assert other.ok(path + "/rejected")["items"] == []
+    for query in ({"id": "x"}, {"after": 3}, {"id": IMPORT, "after": "x"}):
+        assert api.request("POST", "/v1/contacts/import", b"", CSV, query).status == 400
+
+
+@pytest.mark.parametrize("kind", ["csv", "ndjson"])
+def test_interactctl_goes_on(shared_daemon, api, tenant, tmp_path, eventually, kind):
+    """It is killed in the middle; --resume sends the rest, and --rejected has all of it."""
+    path, bad = tmp_path / f"many.{kind}", tmp_path / f"bad.{kind}"
+    with path.open("w", newline="") as out:
+        if kind == "csv":
+            out.write("external,name\r\n")
+        for n in range(60000):
+            wrong = n in (7, 59000)
+            out.write((f"{'t' if wrong else f't:{n}'},N{n}\r\n") if kind == "csv" else
+                      json.dumps({"external": "t" if wrong else f"t:{n}",
+                                  "name": f"N{n}"}) + "\n")
+    command = [BUILD / "interactctl", "--socket", shared_daemon.socket, "--tenant", tenant,
+               "import", "--no-events",
+               str(path)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE)
+    count = lambda: api.post("/v1/segments/count", {"filter": {}}).json["count"]  # noqa: E731
+    eventually(lambda: count() > 3000)
+    process.kill()
+    process.communicate()
+    done = subprocess.run([*command, "--resume", "--rejected", str(bad)],
+                          capture_output=True, text=True, timeout=60 * SLOW, check=False)
+    assert done.returncode == 1 and "lines are stored already" in done.stderr, done
+    assert count() == 59998
+    assert "0 updated, 0 unchanged, 1 rejected" in done.stdout, done
+    assert bad.read_text().count("\n") == (3 if kind == "csv" else 2)
+    again = subprocess.run([*command, "--resume"], capture_output=True, text=True,
+                           timeout=60 * SLOW, check=False)
+    assert again.returncode == 0 and "imported whole" in again.stderr

@@ -94,6 +94,7 @@ store_env_start(struct store_env *env, const char *name)
 		map_put(&env->store.tenants, env->tenants[i].name, &env->tenants[i]);
 	env->store.reads = pool_open(env, 2);
 	env->store.writes = pool_open(env, 2);
+	env->store.reports = pool_open(env, 1);
 }
 
 void
@@ -101,6 +102,7 @@ store_env_stop(struct store_env *env)
 {
 	pg_close(&env->store.reads);
 	pg_close(&env->store.writes);
+	pg_close(&env->store.reports);
 	loop_run_once(env->loop, 0);
 	loop_free(&env->loop);
 	map_fini(&env->store.tenants);

@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 static struct {
 	struct loop *loop;
@@ -172,6 +173,38 @@ test_any_length_past_max_body(void)
 	teardown();
 }
 
+static int64_t
+cpu_ms(void)
+{
+	struct timespec t_cpu;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t_cpu);
+	return t_cpu.tv_sec * 1000 + t_cpu.tv_nsec / 1000000;
+}
+
+/* More has come than the input holds: the loop sleeps until it is wanted. */
+static void
+test_paused_and_full_costs_no_processor_time(void)
+{
+	static const char zeros[200000];
+
+	setup();
+	t.pause_each = true;
+	struct client *c = open_with(HEAD("Content-Length: 400000\r\n"));
+	client_send(c, zeros, sizeof(zeros));
+	client_run(c, 100);
+	int64_t before = cpu_ms();
+	client_run(c, 400);
+	CHECK(cpu_ms() - before < 200);
+	t.pause_each = false;
+	http_receive_pause(t.request, false);
+	client_send(c, zeros, sizeof(zeros));
+	CHECK(client_wait(c, "whole"));
+	CHECK_INT((int64_t)t.bytes, 400000);
+	client_free(&c);
+	teardown();
+}
+
 static void
 test_paused_nothing_comes_and_no_time_runs(void)
 {
@@ -324,6 +357,7 @@ main(void)
 {
 	TEST(test_short_bodies);
 	TEST(test_any_length_past_max_body);
+	TEST(test_paused_and_full_costs_no_processor_time);
 	TEST(test_paused_nothing_comes_and_no_time_runs);
 	TEST(test_a_client_that_shuts_its_side_is_answered);
 	TEST(test_broken_framing_is_told_and_answered);
