@@ -100,18 +100,33 @@ $$;
 -- for all of them instead of some for each. Every list and export of contacts ends here.
 create function contacts_json(p_tenant integer, p_roots uuid[])
 returns table (id uuid, object text) language plpgsql stable rows 1000 as $$
+declare
+	v_age interval := identity_age(p_tenant);
 begin
 	return query
-	with member as materialized (
+	with absorbed as materialized (
+		select m.merged_into as root, m.id, m.name from contact m
+		where m.tenant_id = p_tenant and m.merged_into = any (p_roots)),
+	member as materialized (
 		select r.id as root, r.id from unnest(p_roots) r(id)
 		union all
-		select m.merged_into, m.id from contact m
-		where m.tenant_id = p_tenant and m.merged_into = any (p_roots)),
+		select a.root, a.id from absorbed a),
+	named as (
+		select distinct on (a.root) a.root, a.name from absorbed a
+		where a.name is not null order by a.root, a.id),
+	employer as (
+		select m.root from member m cross join lateral (
+			select from contact p where p.tenant_id = p_tenant
+				and p.organisation = m.id and p.id <> m.root limit 1) p
+		group by m.root),
 	held as (
 		select m.root, i.kind, i.value, max(i.trust) as trust,
 			(array_agg(i.source order by i.trust desc, i.first_seen))[1] as source,
 			min(i.first_seen) as first_seen, max(i.last_seen) as last_seen
-		from member m cross join lateral (select * from identity x
+		from member m cross join lateral (select x.kind, x.value, x.source,
+				x.first_seen, x.last_seen, identity_trust(x.kind, x.trust,
+					x.source, x.last_seen, now(), v_age) as trust
+			from identity x
 			where x.contact_id = m.id and x.tenant_id = p_tenant offset 0) i
 		group by m.root, i.kind, i.value),
 	listed as (
@@ -121,25 +136,140 @@ begin
 			'last_seen', time_text(h.last_seen))
 			order by h.trust desc, h.first_seen, h.kind, h.value) as identities
 		from held h group by h.root)
-	select c.id, json_build_object('id', c.id, 'name', c.name, 'roles', c.roles,
-		'language', c.language, 'timezone', c.timezone, 'vip', c.vip,
-		'attributes', c.attributes,
+	select c.id, json_build_object('id', c.id, 'name', coalesce(c.name, n.name),
+		'roles', c.roles, 'language', c.language, 'timezone', c.timezone,
+		'vip', c.vip, 'attributes', c.attributes,
 		'organisation', case when c.organisation is not null
-			then contact_root(p_tenant, c.organisation) end,
+			then nullif(contact_root(p_tenant, c.organisation), c.id) end,
 		'identities', coalesce(l.identities, '[]'),
 		'created_at', time_text(c.created_at),
-		'updated_at', time_text(c.updated_at))::text
+		'updated_at', time_text(c.updated_at),
+		'type', case when e.root is not null then 'organisation' else c.type end)::text
 	from unnest(p_roots) r(id)
 	cross join lateral (select * from contact x
 		where x.tenant_id = p_tenant and x.id = r.id offset 0) c
 	left join listed l on l.root = c.id
+	left join named n on n.root = c.id
+	left join employer e on e.root = c.id
 	order by c.id;
 end $$;
+
+-- The same for an export: with the wishes of those that have any.
+create function contacts_export_json(p_tenant integer, p_roots uuid[])
+returns table (id uuid, object text) language plpgsql stable rows 1000 as $$
+begin
+	return query
+	with wishing as (
+		select m.root
+		from (select r.id as root, r.id from unnest(p_roots) r(id)
+			union all
+			select k.merged_into, k.id from contact k
+			where k.tenant_id = p_tenant and k.merged_into = any (p_roots)) m
+		cross join lateral (select from preference p where p.tenant_id = p_tenant
+			and p.contact_id = m.id offset 0) p
+		group by m.root)
+	select x.id, case when w.root is null then x.object else json_with(x.object,
+		'preferences', wishes_json(p_tenant, x.id)::json) end
+	from contacts_json(p_tenant, p_roots) x left join wishing w on w.root = x.id
+	order by x.id;
+end $$;
+
+-- ---- What filters ask of wishes -----------------------------------------------------------
+
+-- Each gives who of the contacts (p_low, p_high] is meant, merged ones with all of their
+-- members: as 031-wishes.sql says it of one contact, from the few rows there are.
+
+-- What a row of wish says now; null: nothing.
+create function wish_says(p_tenant integer, p_own text, p_merges bigint[]) returns text
+language sql stable as $$
+	select case when p_merges is not null and merges_last(p_tenant, p_merges)
+		then 'allowed' else p_own end
+$$;
+
+create function segment_wishes(p_tenant integer, p_low uuid, p_high uuid)
+returns table (root uuid, kind text, purpose text, says text)
+language sql stable rows 100 as $$
+	select w.root, w.kind, w.purpose, wish_says(p_tenant, w.own, w.merges)
+	from (select w.contact_id as root, w.kind, w.purpose, w.own, w.merges from wish w
+		where w.tenant_id = p_tenant and w.contact_id > p_low and w.contact_id <= p_high
+		union all
+		select m.merged_into, w.kind, w.purpose, w.own, w.merges
+		from wish w join contact m on m.tenant_id = w.tenant_id and m.id = w.contact_id
+		where w.tenant_id = p_tenant and m.merged_into > p_low
+			and m.merged_into <= p_high) w
+$$;
+
+-- Who said something of a kind and purpose, be it of one address. denied: one of them, or
+-- a member, denies it, or nothing at all is wanted.
+create function segment_consents(p_tenant integer, p_low uuid, p_high uuid, p_kind text,
+	p_purpose text) returns table (root uuid, denied boolean)
+language sql stable rows 100 as $$
+	select w.root, bool_or(w.says = 'denied')
+	from segment_wishes(p_tenant, p_low, p_high) w
+	where (w.says = 'allowed' and w.kind = p_kind and w.purpose = p_purpose)
+		or (w.says = 'denied' and w.kind in (p_kind, '*')
+			and w.purpose in (p_purpose, '*'))
+	group by w.root
+$$;
+
+create function segment_silent(p_tenant integer, p_low uuid, p_high uuid)
+returns table (root uuid) language sql stable rows 100 as $$
+	select w.root from segment_wishes(p_tenant, p_low, p_high) w
+	where w.kind = '*' and w.says = 'denied' group by w.root
+$$;
+
+create function segment_preferred(p_tenant integer, p_low uuid, p_high uuid)
+returns table (root uuid, preferred text[]) language sql stable rows 100 as $$
+	select distinct on (s.root) s.root, s.preferred
+	from (select p.contact_id as root, p.contact_id, p.preferred, p.updated_at
+		from preference p
+		where p.tenant_id = p_tenant and p.contact_id > p_low
+			and p.contact_id <= p_high and p.preferred <> '{}'
+		union all
+		select m.merged_into, p.contact_id, p.preferred, p.updated_at
+		from preference p
+		join contact m on m.tenant_id = p.tenant_id and m.id = p.contact_id
+		where p.tenant_id = p_tenant and m.merged_into > p_low
+			and m.merged_into <= p_high and p.preferred <> '{}') s
+	order by s.root, s.contact_id <> s.root, s.updated_at desc, s.contact_id
+$$;
+
+-- Who has an address (of a kind; null = any) that is suppressed. Addresses of erased people
+-- are known by their hashes alone, which is asked only while there are such.
+create function segment_suppressed(p_tenant integer, p_low uuid, p_high uuid, p_kind text)
+returns table (root uuid) language sql stable rows 1000 as $$
+	with held as not materialized (
+		select i.contact_id as root, i.kind, i.value from identity i
+		where i.tenant_id = p_tenant and i.contact_id > p_low and i.contact_id <= p_high
+			and (p_kind is null or i.kind = p_kind)
+		union all
+		select m.merged_into, i.kind, i.value
+		from contact m join identity i on i.tenant_id = m.tenant_id
+			and i.contact_id = m.id
+		where m.tenant_id = p_tenant and m.merged_into > p_low
+			and m.merged_into <= p_high and (p_kind is null or i.kind = p_kind))
+	select h.root from held h
+	where exists (select from suppression s where s.tenant_id = p_tenant
+		and s.kind = h.kind and s.value = h.value)
+	union
+	select h.root from held h
+	where exists (select from suppression_list l
+		join suppression_listed s on s.tenant_id = l.tenant_id and s.list_id = l.id
+			and s.generation = l.generation
+		where l.tenant_id = p_tenant and s.kind = h.kind and s.value = h.value)
+	union
+	select h.root from held h
+	where exists (select from suppression s where s.tenant_id = p_tenant
+			and s.reason = 'erased')
+		and exists (select from suppression s where s.tenant_id = p_tenant
+			and s.kind = h.kind and s.reason = 'erased'
+			and s.value = address_hash(p_tenant, h.kind, h.value))
+$$;
 
 -- ---- Import -------------------------------------------------------------------------------
 
 -- As in 023-lookup.sql, but a row may name its contact ("known": an id), as the lines of an
--- export do.
+-- export do, and what is an organisation by its people need not be said to be one.
 create or replace function contact_import_one(p_tenant integer, p_actor text, p_role text,
 	p_row jsonb, out state text, out detail text, out contact uuid, out absorbed uuid[])
 language plpgsql as $$
@@ -197,6 +327,9 @@ begin
 	end if;
 	select * into v_contact from contact c where c.tenant_id = p_tenant and c.id = contact;
 	v_set := contact_import_changes(v_contact, v_set);
+	if v_set->>'type' = contact_type(p_tenant, contact) then
+		v_set := v_set - 'type';
+	end if;
 	if v_set <> '{}' then
 		perform contact_set(p_tenant, contact, v_set);
 	end if;
@@ -275,9 +408,9 @@ begin
 	end if;
 	v_ids := array(select (r.o->>'id')::uuid
 		from jsonb_array_elements(p_rows) with ordinality r(o, n) order by r.n);
-	insert into contact (tenant_id, id, name, roles, language, timezone, vip,
+	insert into contact (tenant_id, id, name, type, roles, language, timezone, vip,
 		attributes)
-	select p_tenant, v_ids[r.n], r.s->>'name',
+	select p_tenant, v_ids[r.n], r.s->>'name', coalesce(r.s->>'type', 'person'),
 		case when r.s ? 'roles'
 			then array(select jsonb_array_elements_text(r.s->'roles'))
 			else '{}' end,
@@ -333,6 +466,8 @@ begin
 	found as materialized (
 		select o.n, o.root, a.s,
 			(not a.s ? 'name' or a.s->>'name' is not distinct from c.name)
+			and (not a.s ? 'type' or a.s->>'type' = c.type
+				or a.s->>'type' = contact_type(p_tenant, c.id))
 			and (not a.s ? 'roles' or a.s->'roles' = to_jsonb(c.roles))
 			and (not a.s ? 'language'
 				or a.s->>'language' is not distinct from c.language)
@@ -354,6 +489,7 @@ begin
 	changed as (
 		update contact c set
 			name = case when f.s ? 'name' then f.s->>'name' else c.name end,
+			type = coalesce(f.s->>'type', c.type),
 			roles = case when f.s ? 'roles' then array(
 				select jsonb_array_elements_text(f.s->'roles')) else c.roles end,
 			language = case when f.s ? 'language' then f.s->>'language'
@@ -490,6 +626,8 @@ begin
 		order by v.n;
 end $$;
 drop function contact_import_fresh(integer, text, jsonb);
+drop function contact_import_fresh_base(integer, text, jsonb);
+drop function contact_import_types(integer, jsonb, integer[]);
 
 -- How far an import has come, and what it rejected: written with what it stored. line: all
 -- up to it is settled. A row stays for 30 days.

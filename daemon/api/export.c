@@ -256,6 +256,7 @@ begin_list(struct running *u, const json_t *filter)
 	struct export_opts opts = {.tenant = u->actor.tenant,
 		.format = u->format,
 		.filter = filter,
+		.sight = u->actor.sight,
 		.after = u->after};
 	struct err err;
 
@@ -381,7 +382,7 @@ route_contact_export(struct http_request *r, void *arg)
 		return;
 	u->is_document = true;
 	uuid_format(u->id, &id);
-	u->export = export_contact(&app->store, u->actor.tenant, &id, on_piece, u);
+	u->export = export_contact(&app->store, &u->actor, &id, on_piece, u);
 	begin(u);
 }
 

@@ -96,13 +96,12 @@ static void
 ask(struct question *q, const json_t *filter)
 {
 	struct http_request *r = q->request;
-	const struct tenant *tenant = caller_of(r)->tenant;
+	struct actor actor = caller_actor(r);
 
 	if (q->counts)
-		segment_count(
-			&q->app->store, tenant, filter, NULL, reply_from_store, r);
+		segment_count(&q->app->store, &actor, filter, reply_from_store, r);
 	else
-		segment_preview(&q->app->store, tenant, filter, NULL, q->limit,
+		segment_preview(&q->app->store, &actor, filter, q->limit,
 			http_query(r, "after"), reply_from_store, r);
 }
 

@@ -17,8 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ALLOWED                                                                        \
-	"name, phone, email, external (and phone2, email2, …), roles, language, "    \
+#define ALLOWED                                                                           \
+	"name, type, phone, email, external (and phone2, email2, …), roles, language, " \
 	"timezone, vip, organisation, attributes.NAME"
 
 /* "phone", "phone2", …: the kind of address; NULL if it is none. */
@@ -52,7 +52,7 @@ static bool
 kind_of_column(struct import_column *c)
 {
 	static const char *const texts[] = {
-		"id", "name", "language", "timezone", "organisation"};
+		"id", "name", "type", "language", "timezone", "organisation"};
 
 	if (str_starts(c->name, "attributes.") && c->name[11]) {
 		c->kind = COLUMN_ATTRIBUTE;
@@ -237,8 +237,8 @@ take_organisation(json_t *body, json_t *row, char why[200])
 static void
 take_exported(json_t *body, json_t *row)
 {
-	static const char *const told[] = {
-		"id", "created_at", "updated_at", "merged_from", "absorbed"};
+	static const char *const told[] = {"id", "created_at", "updated_at",
+		"merged_from", "absorbed", "preferences"};
 	static const char *const seen[] = {"source", "first_seen", "last_seen"};
 	json_t *identities = json_object_get(body, "identities");
 	json_t *id = json_object_get(body, "id");

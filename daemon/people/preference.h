@@ -23,6 +23,9 @@ void preference_get(struct store *, const struct tenant *, const struct uuid *co
 void preference_put(struct store *, const struct actor *, const struct uuid *contact,
 	const json_t *body, wishes_answer_fn *, void *arg);
 
+/* transactional, service, survey, marketing. */
+bool preference_purpose_is_known(const char *);
+
 /* All that the gate wants to know of a contact, in one round trip: the object of
  * gate_contact (conf/sql/031-wishes.sql). */
 void preference_for_gate(struct store *, const struct tenant *,

@@ -3,6 +3,7 @@
 #include <people/preference_body.h>
 
 #include <people/address.h>
+#include <people/preference.h>
 
 #include <mem.h>
 #include <str.h>
@@ -20,8 +21,8 @@
 
 static const char purposes[] = "transactional, service, survey or marketing";
 
-static bool
-purpose_is_known(const char *s)
+bool
+preference_purpose_is_known(const char *s)
 {
 	return str_eq(s, "transactional") || str_eq(s, "service") ||
 	       str_eq(s, "survey") || str_eq(s, "marketing");
@@ -88,7 +89,7 @@ take_key(struct check *c, const char *where, struct check *one, const struct ten
 	if (!kind_is_word(kind))
 		check_fail(
 			c, "%skind: a word such as sms, email, phone or letter", where);
-	else if (!purpose_is_known(purpose))
+	else if (!preference_purpose_is_known(purpose))
 		check_fail(c, "%spurpose: %s", where, purposes);
 	else
 		take_identity(c, where, identity, kind, t, key);

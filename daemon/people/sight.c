@@ -174,6 +174,30 @@ list_has(const json_t *list, const char *text)
 	return false;
 }
 
+const json_t *
+sight_roles(const struct sight *s)
+{
+	return s ? s->roles : NULL;
+}
+
+const json_t *
+sight_attributes(const struct sight *s)
+{
+	return s ? s->attributes : NULL;
+}
+
+bool
+sight_shows_role(const struct sight *s, const char *role)
+{
+	return !s || !s->roles || list_has(s->roles, role);
+}
+
+bool
+sight_shows_attribute(const struct sight *s, const char *name)
+{
+	return !s || !s->attributes || list_has(s->attributes, name);
+}
+
 bool
 sight_has(const struct sight *s, const json_t *roles)
 {

@@ -35,6 +35,12 @@ const char *sight_check_attributes(const json_t *);
 void sight_param(struct pg_unit *, const struct sight *);
 /* The first of them alone. */
 void sight_param_roles(struct pg_unit *, const struct sight *);
+/* Whether it shows an attribute, a role. */
+bool sight_shows_attribute(const struct sight *, const char *name);
+bool sight_shows_role(const struct sight *, const char *role);
+/* The lists themselves, arrays of strings; NULL = all. */
+const json_t *sight_roles(const struct sight *);
+const json_t *sight_attributes(const struct sight *);
 /* Whether contacts with these roles (an array; NULL is none) are seen. */
 bool sight_has(const struct sight *, const json_t *roles);
 /* Takes from a contact's object what is not to be seen: attributes, other roles, and an

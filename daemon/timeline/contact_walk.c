@@ -56,7 +56,7 @@ contact_walk_new(struct store *store, const struct contact_walk_opts *opts,
 	struct contact_walk *w = xcalloc(1, sizeof(*w));
 
 	if (!segment_filter_init(
-		    &w->filter, opts->filter, opts->scope, clock_wall_us())) {
+		    &w->filter, opts->filter, opts->sight, clock_wall_us())) {
 		err_set(err, "%s", w->filter.why);
 		segment_filter_fini(&w->filter);
 		xfree(&w);
@@ -64,9 +64,10 @@ contact_walk_new(struct store *store, const struct contact_walk_opts *opts,
 	}
 	w->store = store;
 	w->opts = *opts;
-	w->opts.filter = w->opts.scope = NULL;
+	w->opts.filter = NULL;
+	w->opts.sight = NULL;
 	w->tenant = opts->tenant->id;
-	segment_filter_page_sql(&w->filter, &w->sql);
+	segment_filter_page_sql(&w->filter, opts->wishes, &w->sql);
 	w->fn = fn;
 	w->arg = arg;
 	w->low = opts->after;

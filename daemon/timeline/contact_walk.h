@@ -16,12 +16,13 @@ struct contact_walk;
 
 struct contact_walk_opts {
 	const struct tenant *tenant;
-	const json_t *filter;	 /* NULL = everybody */
-	const json_t *scope;	 /* see segment_filter.h */
-	struct uuid after;	 /* nil = from the beginning */
-	unsigned page;		 /* contacts at most */
-	unsigned patience_ms;	 /* then a page may come with fewer, or none */
-	bool waits_for_database; /* a lost connection is waited for, up to a minute */
+	const json_t *filter;	   /* NULL = everybody */
+	const struct sight *sight; /* segment_filter.h; NULL = everything */
+	bool wishes;		   /* the objects have them */
+	struct uuid after;	   /* nil = from the beginning */
+	unsigned page;		   /* contacts at most */
+	unsigned patience_ms;	   /* then a page may come with fewer, or none */
+	bool waits_for_database;   /* a lost connection is waited for, up to a minute */
 };
 
 struct contact_page {

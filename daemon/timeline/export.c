@@ -1,7 +1,7 @@
 /* export.c - contacts as NDJSON or CSV; see export.h. Finding them is contact_walk.c's.
  *
  * CSV wants to know its columns first: what attributes there are and how many addresses the
- * one with most has. That is asked once, over all contacts of the tenant. */
+ * one with most has. That is asked once, over all contacts that the caller sees. */
 #include <timeline/export_priv.h>
 
 #include <mem.h>
@@ -44,6 +44,7 @@ struct list_export {
 	enum export_format format;
 	struct contact_walk *walk;
 	int tenant;
+	const struct sight *sight; /* counted */
 	struct export_columns columns;
 	bool knows_columns, wants_header;
 	struct asking *asking; /* for the columns */
@@ -145,6 +146,7 @@ ask_columns(struct list_export *e)
 	pg_add(u, "export_columns");
 	pg_param_int(u, e->tenant);
 	pg_param_int(u, EXPORT_ATTRIBUTES_MAX + 1);
+	sight_param(u, e->sight);
 	pg_submit(&u, COLUMNS_MS + 1000, on_columns, e->asking);
 }
 
@@ -168,6 +170,7 @@ list_free(struct export *base)
 		e->asking->export = NULL;
 	contact_walk_free(&e->walk);
 	export_columns_fini(&e->columns);
+	sight_unref(&e->sight);
 	mem_free(e);
 }
 
@@ -178,7 +181,8 @@ export_contacts(struct store *store, const struct export_opts *opts,
 	static const struct export_ops ops = {list_next, list_free};
 	struct contact_walk_opts w = {.tenant = opts->tenant,
 		.filter = opts->filter,
-		.scope = opts->scope,
+		.sight = opts->sight,
+		.wishes = opts->format == EXPORT_NDJSON,
 		.after = opts->after,
 		.page = PAGE,
 		.patience_ms = PATIENCE_MS,
@@ -189,8 +193,10 @@ export_contacts(struct store *store, const struct export_opts *opts,
 	e->format = opts->format;
 	e->tenant = opts->tenant->id;
 	e->wants_header = opts->format == EXPORT_CSV && uuid_is_nil(&opts->after);
+	e->sight = sight_ref(opts->sight);
 	e->walk = contact_walk_new(store, &w, on_page, e, err);
 	if (!e->walk) {
+		sight_unref(&e->sight);
 		xfree(&e);
 		return NULL;
 	}

@@ -1,7 +1,9 @@
 /* export.h - what is held, as text of any length: contacts as NDJSON or CSV, or all of one
  * contact as one JSON document. It comes in pieces, each when it is asked for.
  *
- * A line of NDJSON is the contact's object, and an import takes it as it is. CSV has the
+ * A line of NDJSON is the contact's object, with `preferences` if there are any, and an
+ * import takes it as it is, but for the preferences: who allows what is said by them alone,
+ * in the ledger. CSV has the
  * columns that an import reads: phone, email and external with trust recorded or better,
  * attributes as text. Contacts come by id, so an export goes on after the id of the last
  * line that was seen. */
@@ -28,16 +30,18 @@ typedef void export_piece_fn(void *arg, const struct export_piece *);
 struct export_opts {
 	const struct tenant *tenant;
 	enum export_format format;
-	const json_t *filter, *scope; /* segment_filter.h; NULL = everybody */
-	struct uuid after;	      /* nil = from the beginning */
+	const json_t *filter;	   /* segment_filter.h; NULL = everybody */
+	const struct sight *sight; /* what the caller sees */
+	struct uuid after;	   /* nil = from the beginning */
 };
 
 /* NULL with a sentence if the filter is none. */
 struct export *export_contacts(struct store *, const struct export_opts *,
 	export_piece_fn *, void *arg, struct err *);
 /* Everything about one contact (a root or an absorbed one), its members included: the parts
- * are listed in export_contact.c. */
-struct export *export_contact(struct store *, const struct tenant *,
+ * are listed in export_contact.c. That it is in the actor's sight is for the caller to
+ * see to; what of it is, is seen to here. */
+struct export *export_contact(struct store *, const struct actor *,
 	const struct uuid *id, export_piece_fn *, void *arg);
 /* Asks for the next piece: one callback, later. Not before the last one has come. */
 void export_next(struct export *);

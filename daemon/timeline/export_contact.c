@@ -4,7 +4,10 @@
  *
  * A part is a line of `parts` and a statement of segment.sql with the parameters tenant,
  * root, after (text, null at first), limit; its rows are (cursor, object) in the order of
- * the cursor. Whoever adds a table that has something of a contact adds its part here. */
+ * the cursor. Whoever adds a table that has something of a contact adds its part here, and
+ * says what of it a limited caller (people/sight.h) may see: all, what the statement leaves
+ * of it when it is given the roles or the whole sight as well, or nothing, and then the part is
+ * not in the document. */
 #include <timeline/export_priv.h>
 
 #include <clock.h>
@@ -21,18 +24,24 @@ static const struct part {
 	const char *name;
 	const char *statement;
 	bool is_one; /* an object, not a list */
+	enum { SHOWS_ALL, TAKES_ROLES, TAKES_SIGHT, HIDDEN } sight;
 } parts[] = {
-	{"contact", "export_contact", true},
-	{"members", "export_members", false},
-	{"merges", "export_merges", false},
-	{"identities", "export_identities", false},
-	{"interactions", "export_interactions", false},
-	{"audit", "export_audit", false},
+	{"contact", "export_contact", true, TAKES_SIGHT},
+	{"members", "export_members", false, TAKES_SIGHT},
+	{"merges", "export_merges", false, TAKES_ROLES},
+	{"merge_suggestions", "export_suggestions", false, TAKES_ROLES},
+	{"identities", "export_identities", false, SHOWS_ALL},
+	{"preferences", "export_preferences", true, SHOWS_ALL},
+	{"consents", "export_consents", false, SHOWS_ALL},
+	{"suppressions", "export_suppressions", false, SHOWS_ALL},
+	{"interactions", "export_interactions", false, SHOWS_ALL},
+	{"audit", "export_audit", false, HIDDEN},
 };
 
 struct document {
 	struct export base;
 	int tenant;
+	const struct sight *sight; /* counted */
 	struct uuid asked, root;
 	size_t part;	  /* being read; past the last: done */
 	char *after;	  /* cursor in it, or NULL */
@@ -83,6 +92,15 @@ put_head(struct document *d, struct buf *out)
 	d->begun = true;
 }
 
+static void
+next_part(struct document *d)
+{
+	do
+		d->part++;
+	while (d->sight && d->part < ARRAY_LEN(parts) &&
+		parts[d->part].sight == HIDDEN);
+}
+
 /* The next part's name, when its first rows are there. */
 static void
 put_rows(struct document *d, const struct pg_answer *a, struct buf *out)
@@ -105,7 +123,7 @@ put_rows(struct document *d, const struct pg_answer *a, struct buf *out)
 	xfree(&d->after);
 	if (n < PAGE || p->is_one) {
 		buf_adds(out, p->is_one ? "" : "]");
-		d->part++;
+		next_part(d);
 	} else {
 		d->after = xstrdup(pg_text(a, 1, n - 1, 0));
 	}
@@ -146,6 +164,10 @@ ask_part(struct document *d)
 	pg_param_uuid(u, &d->root);
 	pg_param_text(u, d->after);
 	pg_param_int(u, PAGE);
+	if (parts[d->part].sight == TAKES_ROLES)
+		sight_param_roles(u, d->sight);
+	else if (parts[d->part].sight == TAKES_SIGHT)
+		sight_param(u, d->sight);
 	pg_submit(&u, STEP_MS + 1000, on_part, d->step);
 }
 
@@ -192,18 +214,20 @@ document_free(struct export *base)
 	if (d->step)
 		d->step->document = NULL;
 	mem_free(d->after);
+	sight_unref(&d->sight);
 	mem_free(d);
 }
 
 struct export *
-export_contact(struct store *store, const struct tenant *tenant, const struct uuid *id,
+export_contact(struct store *store, const struct actor *actor, const struct uuid *id,
 	export_piece_fn *fn, void *arg)
 {
 	static const struct export_ops ops = {document_next, document_free};
 	struct document *d = xcalloc(1, sizeof(*d));
 
 	d->base = (struct export){&ops, store, fn, arg};
-	d->tenant = tenant->id;
+	d->tenant = actor->tenant->id;
+	d->sight = sight_ref(actor->sight);
 	d->asked = *id;
 	return &d->base;
 }

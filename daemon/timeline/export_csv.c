@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char *const before[] = {
-	"id", "name", "roles", "language", "timezone", "vip", "organisation"};
+	"id", "name", "type", "roles", "language", "timezone", "vip", "organisation"};
 static const char *const after[] = {"created_at", "updated_at"};
 
 static void

@@ -337,14 +337,14 @@ on_counted(void *arg, const struct pg_answer *a)
 }
 
 void
-segment_count(struct store *store, const struct tenant *tenant, const json_t *filter,
-	const json_t *scope, store_answer_fn *cb, void *arg)
+segment_count(struct store *store, const struct actor *actor, const json_t *filter,
+	store_answer_fn *cb, void *arg)
 {
 	struct segment_filter f;
 	struct buf sql = BUF_INIT;
 	char limit[16];
 
-	if (!segment_filter_init(&f, filter, scope, clock_wall_us())) {
+	if (!segment_filter_init(&f, filter, actor->sight, clock_wall_us())) {
 		store_refuse(store, cb, arg, STORE_INVALID, "%s", f.why);
 		segment_filter_fini(&f);
 		return;
@@ -356,7 +356,7 @@ segment_count(struct store *store, const struct tenant *tenant, const json_t *fi
 	snprintf(limit, sizeof(limit), "%d", COUNT_MS);
 	pg_param_text(u, limit);
 	pg_add_sql(u, buf_str(&sql));
-	pg_param_int(u, tenant->id);
+	pg_param_int(u, actor->tenant->id);
 	pg_param_text(u, "00000000-0000-0000-0000-000000000000");
 	pg_param_text(u, "ffffffff-ffff-ffff-ffff-ffffffffffff");
 	pg_param_null(u);
@@ -404,13 +404,12 @@ on_page(void *arg, const struct contact_page *page)
 }
 
 void
-segment_preview(struct store *store, const struct tenant *tenant, const json_t *filter,
-	const json_t *scope, unsigned limit, const char *after, store_answer_fn *cb,
-	void *arg)
+segment_preview(struct store *store, const struct actor *actor, const json_t *filter,
+	unsigned limit, const char *after, store_answer_fn *cb, void *arg)
 {
-	struct contact_walk_opts opts = {.tenant = tenant,
+	struct contact_walk_opts opts = {.tenant = actor->tenant,
 		.filter = filter,
-		.scope = scope,
+		.sight = actor->sight,
 		.page = limit,
 		.patience_ms = PREVIEW_MS};
 	struct preview *p;

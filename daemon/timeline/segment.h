@@ -27,14 +27,13 @@ segment_filter_fn(void *arg, json_t *filter, const struct store_answer *why);
 void segment_load(struct store *, const struct tenant *, const struct uuid *id,
 	segment_filter_fn *, void *arg);
 
-/* Of a filter that need not be kept, within scope (segment_filter.h; may be NULL).
+/* Of a filter that need not be kept, as the actor sees them (segment_filter.h).
  * {"count":N}. */
-void segment_count(struct store *, const struct tenant *, const json_t *filter,
-	const json_t *scope, store_answer_fn *, void *arg);
+void segment_count(struct store *, const struct actor *, const json_t *filter,
+	store_answer_fn *, void *arg);
 /* The first contacts from `after` on, by id: {"items":[…],"next":…}. What takes more than
  * some seconds to find comes with the next page. */
-void segment_preview(struct store *, const struct tenant *, const json_t *filter,
-	const json_t *scope, unsigned limit, const char *after, store_answer_fn *,
-	void *arg);
+void segment_preview(struct store *, const struct actor *, const json_t *filter,
+	unsigned limit, const char *after, store_answer_fn *, void *arg);
 
 #endif

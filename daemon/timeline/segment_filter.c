@@ -14,6 +14,7 @@
 #include <mem.h>
 #include <people/address.h>
 #include <people/check.h>
+#include <people/preference.h>
 #include <str.h>
 #include <uuid.h>
 
@@ -30,6 +31,7 @@
 
 struct compiler {
 	struct segment_filter *f;
+	const struct sight *sight;
 	int64_t now_us;
 	unsigned depth;
 };
@@ -125,6 +127,39 @@ value_texts(struct compiler *c, struct buf *sql, const char *what, const json_t 
 	buf_fini(&list);
 }
 
+/* Of a sight's list: its $n. 0: there is none, which is all. */
+static unsigned
+value_sight(struct compiler *c, const json_t *list)
+{
+	struct buf text = BUF_INIT, sql = BUF_INIT;
+
+	if (!list)
+		return 0;
+	buf_addc(&text, '{');
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		if (i)
+			buf_addc(&text, ',');
+		array_item(&text, json_string_value(json_array_get(list, i)));
+	}
+	buf_addc(&text, '}');
+	value_len(c, &sql, text.data, text.len);
+	buf_fini(&text);
+	buf_fini(&sql);
+	return SEGMENT_FIRST_VALUE + c->f->n_values - 1;
+}
+
+static void
+put_sight(struct buf *sql, unsigned n)
+{
+	if (n) {
+		buf_addc(sql, '$');
+		buf_add_int(sql, n);
+	} else {
+		PUT(sql, "NULL");
+	}
+	PUT(sql, "::text[]");
+}
+
 /* "12h", "90d", "8w", "1y": that long before now. */
 static bool
 parse_ago(const char *s, int64_t now_us, int64_t *us_r)
@@ -194,9 +229,23 @@ done(struct compiler *c, struct check *k, const char *what)
 
 /* ---- Conditions on the contact itself ----------------------------------------------- */
 
+/* Of contacts that are seen for another role. */
+static void
+check_roles(struct compiler *c, const json_t *v, const char *what)
+{
+	size_t n = json_is_array(v) ? json_array_size(v) : 1;
+
+	for (size_t i = 0; i < n; i++)
+		if (!sight_shows_role(c->sight,
+			    json_string_value(
+				    json_is_array(v) ? json_array_get(v, i) : v)))
+			fail(c, what, "this caller may not see contacts of that role");
+}
+
 static void
 on_role(struct compiler *c, const json_t *v, const char *what)
 {
+	check_roles(c, v, what);
 	PUT(&c->f->where, "c.roles && ");
 	value_texts(c, &c->f->where, what, v);
 	PUT(&c->f->where, "::text[]");
@@ -336,6 +385,10 @@ on_attribute(struct compiler *c, const json_t *v, const char *what)
 	const char *name = check_text(&k, "name", TEXT_MAX);
 	if (!name || !*name)
 		check_fail(&k, "name: is required");
+	else if (!sight_shows_attribute(c->sight, name))
+		check_fail(&k,
+			"this caller may not see that attribute, and whom it finds "
+			"would tell it");
 	unsigned numbers = match_number(c, &k, name ? name : "");
 	unsigned texts = 0;
 	if (!numbers) {
@@ -356,6 +409,19 @@ on_attribute(struct compiler *c, const json_t *v, const char *what)
 	buf_fini(&wrapped);
 }
 
+/* One that is out of sight is none. */
+static void
+organisation_is_seen(struct compiler *c)
+{
+	struct buf *w = &c->f->where;
+
+	if (!c->f->roles)
+		return;
+	PUT(w, " AND contact_in_sight($1::int, c.organisation, ");
+	put_sight(w, c->f->roles);
+	PUT(w, ")");
+}
+
 static void
 on_organisation(struct compiler *c, const json_t *v, const char *what)
 {
@@ -373,13 +439,16 @@ on_organisation(struct compiler *c, const json_t *v, const char *what)
 		       "contact_root($1::int, ");
 		value(c, w, uuid_format(text, &id));
 		PUT(w, "::uuid)))");
+		organisation_is_seen(c);
 		return;
 	}
 	check_init(&k, v);
 	const json_t *exists = check_take(&k, "exists");
 	if (!json_is_boolean(exists))
 		check_fail(&k, "an id, or {\"exists\": true or false}");
-	PUT(w, "(c.organisation IS NOT NULL) = ");
+	PUT(w, "(c.organisation IS NOT NULL");
+	organisation_is_seen(c);
+	PUT(w, ") = ");
 	value(c, w, json_is_true(exists) ? "t" : "f");
 	PUT(w, "::bool");
 	done(c, &k, what);
@@ -437,29 +506,42 @@ join_name(struct buf *sql, unsigned n)
 	buf_add_int(sql, n);
 }
 
-/* Begins the n-th derived table; false if there are too many. */
+/* The number of the next derived table; 0 if there are too many. */
+static unsigned
+join_next(struct compiler *c)
+{
+	if (c->f->n_joins == SEGMENT_JOINS_MAX) {
+		fail(c, "",
+			"at most 10 conditions on interactions, identities and wishes");
+		return 0;
+	}
+	return ++c->f->n_joins;
+}
+
 static bool
 join_begin(struct compiler *c, unsigned *n_r)
 {
-	if (c->f->n_joins == SEGMENT_JOINS_MAX) {
-		fail(c, "", "at most 10 conditions on interactions and identities");
-		return false;
-	}
-	*n_r = ++c->f->n_joins;
-	PUT(&c->f->joins, "\n\tLEFT JOIN (SELECT s.root, count(*) AS n");
-	return true;
+	*n_r = join_next(c);
+	if (*n_r)
+		PUT(&c->f->joins, "\n\tLEFT JOIN (SELECT s.root, count(*) AS n");
+	return *n_r > 0;
+}
+
+/* A table's name, and what it is joined by. */
+static void
+join_on(struct buf *j, unsigned n)
+{
+	join_name(j, n);
+	PUT(j, " ON ");
+	join_name(j, n);
+	PUT(j, ".root = c.id");
 }
 
 static void
 join_end(struct compiler *c, unsigned n)
 {
-	struct buf *j = &c->f->joins;
-
-	PUT(j, ") s GROUP BY s.root) ");
-	join_name(j, n);
-	PUT(j, " ON ");
-	join_name(j, n);
-	PUT(j, ".root = c.id");
+	PUT(&c->f->joins, ") s GROUP BY s.root) ");
+	join_on(&c->f->joins, n);
 }
 
 static void
@@ -642,6 +724,113 @@ on_last(struct compiler *c, const json_t *v, const char *what)
 	buf_fini(&conds);
 }
 
+/* ---- Conditions on what it wants ---------------------------------------------------- */
+
+static void
+wish_is_there(struct buf *w, unsigned n, bool there)
+{
+	join_name(w, n);
+	if (there)
+		PUT(w, ".root IS NOT NULL");
+	else
+		PUT(w, ".root IS NULL");
+}
+
+static const char *
+take_word(struct check *k, const char *name)
+{
+	const char *text = check_text(k, name, ADDRESS_KIND_MAX);
+
+	if (!text || !*text)
+		check_fail(k, "%s: is required", name);
+	return text ? text : "";
+}
+
+static void
+on_consent(struct compiler *c, const json_t *v, const char *what)
+{
+	struct buf *j = &c->f->joins, *w = &c->f->where;
+	unsigned n = join_next(c);
+	struct check k;
+
+	if (!n)
+		return;
+	check_init(&k, v);
+	PUT(j, "\n\tLEFT JOIN segment_consents($1::int, $2::uuid, $3::uuid, ");
+	value(c, j, take_word(&k, "kind"));
+	PUT(j, "::text, ");
+	const char *purpose = take_word(&k, "purpose"), *is = take_word(&k, "is");
+	value(c, j, purpose);
+	PUT(j, "::text) ");
+	join_on(j, n);
+	if (!preference_purpose_is_known(purpose))
+		check_fail(&k, "purpose: transactional, service, survey or marketing");
+	wish_is_there(w, n, !str_eq(is, "none"));
+	if (str_eq(is, "allowed") || str_eq(is, "denied")) {
+		PUT(w, " AND ");
+		join_name(w, n);
+		PUT(w, ".denied = ");
+		value(c, w, str_eq(is, "denied") ? "t" : "f");
+		PUT(w, "::bool");
+	} else if (!str_eq(is, "none")) {
+		check_fail(&k, "is: allowed, denied or none");
+	}
+	done(c, &k, what);
+}
+
+static void
+on_do_not_contact(struct compiler *c, const json_t *v, const char *what)
+{
+	unsigned n = join_next(c);
+
+	if (!json_is_boolean(v))
+		fail(c, what, "true or false");
+	if (!n)
+		return;
+	PUT(&c->f->joins, "\n\tLEFT JOIN segment_silent($1::int, $2::uuid, $3::uuid) ");
+	join_on(&c->f->joins, n);
+	wish_is_there(&c->f->where, n, json_is_true(v));
+}
+
+static void
+on_preferred(struct compiler *c, const json_t *v, const char *what)
+{
+	unsigned n = join_next(c);
+
+	if (!n)
+		return;
+	PUT(&c->f->joins,
+		"\n\tLEFT JOIN segment_preferred($1::int, $2::uuid, $3::uuid) ");
+	join_on(&c->f->joins, n);
+	join_name(&c->f->where, n);
+	PUT(&c->f->where, ".preferred && ");
+	value_texts(c, &c->f->where, what, v);
+	PUT(&c->f->where, "::text[]");
+}
+
+static void
+on_suppressed(struct compiler *c, const json_t *v, const char *what)
+{
+	struct buf *j = &c->f->joins;
+	unsigned n = join_next(c);
+	struct check k;
+
+	if (!n)
+		return;
+	check_init(&k, v);
+	const char *kind = check_text(&k, "kind", ADDRESS_KIND_MAX);
+
+	PUT(j, "\n\tLEFT JOIN segment_suppressed($1::int, $2::uuid, $3::uuid, ");
+	if (kind)
+		value(c, j, kind);
+	else
+		PUT(j, "NULL");
+	PUT(j, "::text) ");
+	join_on(j, n);
+	wish_is_there(&c->f->where, n, true);
+	done(c, &k, what);
+}
+
 /* ---- The tree ----------------------------------------------------------------------- */
 
 static const struct {
@@ -660,6 +849,10 @@ static const struct {
 	{"updated", on_updated},
 	{"interaction", on_interaction},
 	{"last_interaction", on_last},
+	{"consent", on_consent},
+	{"do_not_contact", on_do_not_contact},
+	{"preferred", on_preferred},
+	{"suppressed", on_suppressed},
 };
 
 static void compile(struct compiler *c, const json_t *v);
@@ -707,7 +900,7 @@ compile_condition(struct compiler *c, const char *name, const json_t *value)
 	fail(c, "",
 		"a condition is one of all, any, not, role, language, timezone, vip, name, "
 		"attribute, organisation, identity, created, updated, interaction, "
-		"last_interaction");
+		"last_interaction, consent, do_not_contact, preferred, suppressed");
 }
 
 static void
@@ -745,16 +938,19 @@ is_everybody(const json_t *filter)
 }
 
 bool
-segment_filter_init(struct segment_filter *f, const json_t *filter, const json_t *scope,
-	int64_t now_us)
+segment_filter_init(struct segment_filter *f, const json_t *filter,
+	const struct sight *sight, int64_t now_us)
 {
-	struct compiler c = {.f = f, .now_us = now_us};
+	struct compiler c = {.f = f, .sight = sight, .now_us = now_us};
 
 	memset(f, 0, sizeof(*f));
+	f->is_limited = sight != NULL;
+	f->roles = value_sight(&c, sight_roles(sight));
+	f->attributes = value_sight(&c, sight_attributes(sight));
 	PUT(&f->where, "true");
-	if (!is_everybody(scope)) {
-		PUT(&f->where, " AND ");
-		compile(&c, scope);
+	if (f->roles) {
+		PUT(&f->where, " AND c.roles && ");
+		put_sight(&f->where, f->roles);
 	}
 	if (!is_everybody(filter)) {
 		PUT(&f->where, " AND ");
@@ -782,9 +978,23 @@ put_from(const struct segment_filter *f, struct buf *sql)
 }
 
 void
-segment_filter_page_sql(const struct segment_filter *f, struct buf *sql)
+segment_filter_page_sql(const struct segment_filter *f, bool wishes, struct buf *sql)
 {
-	PUT(sql, "SELECT x.id, x.object FROM contacts_json($1::int, ARRAY(SELECT c.id");
+	PUT(sql, "SELECT x.id, ");
+	if (f->is_limited) {
+		PUT(sql, "contact_seen($1::int, x.object, ");
+		put_sight(sql, f->roles);
+		PUT(sql, ", ");
+		put_sight(sql, f->attributes);
+		PUT(sql, ") FROM ");
+	} else {
+		PUT(sql, "x.object FROM ");
+	}
+	if (wishes)
+		PUT(sql, "contacts_export_json");
+	else
+		PUT(sql, "contacts_json");
+	PUT(sql, "($1::int, ARRAY(SELECT c.id");
 	put_from(f, sql);
 	PUT(sql, "\n\tORDER BY c.id LIMIT $4::bigint)) x ORDER BY x.id");
 }

@@ -11,9 +11,16 @@
  *	{"interaction":{"kind","direction","channel","agent","disposition","after","before",
  *		"at_least":1,"at_most"}}                       how many there were
  *	{"last_interaction":{"kind","direction",…,"after","before"}}   when the last one was
+ *	{"consent":{"kind":"sms","purpose":"marketing","is":"allowed"}}   or denied, none
+ *	{"do_not_contact":true}  {"preferred":"sms"} (or a list: any)
+ *	{"suppressed":{"kind":"phone"}}        an address of that kind, or {}: of any, is
  *
  * A time is RFC 3339, a date, or how long ago ("12h", "90d", "8w", "1y"). Of merged
- * contacts the root is found, with what is recorded for its members.
+ * contacts the root is found, with what is recorded for its members. Consent is as strict
+ * as it can be read: a denial for one address, or of everything, is one.
+ *
+ * A limited caller (people/sight.h) finds whom they see, is shown of them what they see,
+ * and may not ask for the rest: the number of those found would tell it.
  *
  * The SQL is made of constant pieces and $n alone; whatever stands in the filter becomes a
  * value. $1 tenant, $2 and $3 the range of ids asked for ($2, $3], $4 the limit. Pure: no
@@ -23,6 +30,7 @@
 
 #include <buf.h>
 #include <jansson.h>
+#include <people/sight.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -38,17 +46,20 @@ struct segment_filter {
 	struct buf values; /* texts, each ended by NUL */
 	size_t offsets[SEGMENT_VALUES_MAX];
 	unsigned n_values, n_joins, n_conditions;
-	char why[200]; /* what is wrong with it; "" = nothing */
+	bool is_limited;
+	unsigned roles, attributes; /* $n of what the caller sees; 0 = all */
+	char why[256];		    /* what is wrong with it; "" = nothing */
 };
 
-/* filter NULL or {} = everybody. scope: another one that must hold too, whatever the
- * filter says (what the caller may see); NULL = none. now_us: what "90d" counts from.
- * Pairs with fini, also when false. */
+/* filter NULL or {} = everybody. sight: the caller's, NULL = everything. now_us: what "90d"
+ * counts from. Pairs with fini, also when false. */
 bool segment_filter_init(struct segment_filter *, const json_t *filter,
-	const json_t *scope, int64_t now_us);
+	const struct sight *, int64_t now_us);
 void segment_filter_fini(struct segment_filter *);
-/* The statements: rows (id, object) by id; one row, the number. */
-void segment_filter_page_sql(const struct segment_filter *, struct buf *sql);
+/* The statements: rows (id, object) by id; one row, the number. wishes: the objects of
+ * contacts that have any wishes have `preferences` too. */
+void
+segment_filter_page_sql(const struct segment_filter *, bool wishes, struct buf *sql);
 void segment_filter_count_sql(const struct segment_filter *, struct buf *sql);
 
 #endif

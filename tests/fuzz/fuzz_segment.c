@@ -35,10 +35,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json_loadb((const char *)data, size, JSON_REJECT_DUPLICATES, NULL);
 	struct segment_filter f;
 
+	/* every other one by somebody who sees some contacts only */
+	const struct sight *sight =
+		size % 2 ? sight_parse("[\"lead\"]", "[\"tier\"]") : NULL;
+
 	if (filter &&
-		segment_filter_init(&f, filter, NULL, INT64_C(1800000000000000))) {
+		segment_filter_init(&f, filter, sight, INT64_C(1800000000000000))) {
 		struct buf sql = BUF_INIT;
-		segment_filter_page_sql(&f, &sql);
+		segment_filter_page_sql(&f, size % 3 == 0, &sql);
 		check_sql(&sql, f.n_values);
 		buf_clear(&sql);
 		segment_filter_count_sql(&f, &sql);
@@ -50,5 +54,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (filter)
 		segment_filter_fini(&f);
 	json_decref(filter);
+	sight_unref(&sight);
 	return 0;
 }

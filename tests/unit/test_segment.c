@@ -49,6 +49,12 @@ static const char *const good[] = {
 	"{\"interaction\":{\"at_most\":0}}",
 	"{\"last_interaction\":{\"kind\":\"call\",\"before\":\"12h\"}}",
 	"{\"last_interaction\":{\"after\":\"8w\",\"before\":\"1w\"}}",
+	"{\"consent\":{\"kind\":\"ZQX\",\"purpose\":\"marketing\",\"is\":\"none\"}}",
+	"{\"not\":{\"consent\":{\"kind\":\"sms\",\"purpose\":\"survey\",\"is\":\"denied\"}}}",
+	"{\"do_not_contact\":false}",
+	"{\"preferred\":[\"ZQX\",\"email\"]}",
+	"{\"suppressed\":{\"kind\":\"ZQX\"}}",
+	"{\"suppressed\":{}}",
 	"{\"any\":[{\"all\":[{\"vip\":true},{\"role\":\"lead\"}]},{\"not\":{\"any\":[]}}]}",
 };
 
@@ -80,6 +86,16 @@ static const struct {
 	{"{\"interaction\":{\"at_least\":-1}}", "at_least"},
 	{"{\"interaction\":{\"legs\":1}}", "legs: there is no such field"},
 	{"{\"last_interaction\":{\"kind\":\"call\"}}", "after, before or both"},
+	{"{\"consent\":{\"kind\":\"sms\",\"is\":\"allowed\"}}",
+		"consent: purpose: is required"},
+	{"{\"consent\":{\"kind\":\"sms\",\"purpose\":\"fun\",\"is\":\"allowed\"}}",
+		"purpose: transactional"},
+	{"{\"consent\":{\"kind\":\"sms\",\"purpose\":\"survey\",\"is\":\"maybe\"}}",
+		"is: allowed, denied or none"},
+	{"{\"do_not_contact\":1}", "do_not_contact: true or false"},
+	{"{\"preferred\":[]}", "preferred: a string"},
+	{"{\"suppressed\":true}", "suppressed: "},
+	{"{\"suppressed\":{\"list\":\"x\"}}", "list: there is no such field"},
 	{"{\"not\":{\"not\":{\"not\":{\"not\":{\"not\":{\"not\":{\"not\":{\"not\":"
 	 "{\"vip\":true}}}}}}}}}",
 		"8 deep"},
@@ -94,7 +110,7 @@ test_good_filters(void)
 
 		if (!compile(&f, good[i]))
 			test_fail(__FILE__, __LINE__, "%s: %s", good[i], f.why);
-		segment_filter_page_sql(&f, &sql);
+		segment_filter_page_sql(&f, true, &sql);
 		segment_filter_count_sql(&f, &sql);
 		/* nothing of the filter is in the SQL */
 		CHECK(!strstr(buf_str(&sql), "ZQX") && !strstr(buf_str(&sql), "zqx"));
@@ -134,7 +150,7 @@ test_values_are_apart(void)
 
 	for (int i = 0; i < 2; i++) {
 		CHECK(compile(&f[i], texts[i]));
-		segment_filter_page_sql(&f[i], &sql[i]);
+		segment_filter_page_sql(&f[i], false, &sql[i]);
 	}
 	CHECK_STR(buf_str(&sql[0]), buf_str(&sql[1]));
 	CHECK_INT(f[0].n_values, f[1].n_values);
@@ -188,16 +204,67 @@ test_what_is_bounded(void)
 
 /* What the caller may see holds beside whatever the filter says. */
 static void
-test_a_scope_is_always_there(void)
+test_sight_is_always_kept(void)
 {
-	json_t *scope = json_loads("{\"role\":\"partner\"}", 0, NULL);
+	const struct sight *sight = sight_parse("[\"partner\"]", "[\"tier\"]");
 	struct segment_filter f;
+	struct buf sql = BUF_INIT;
 
-	CHECK(segment_filter_init(&f, NULL, scope, NOW));
-	CHECK_STR(buf_str(&f.where), "true AND (c.roles && $5::text[]) IS TRUE");
+	CHECK(segment_filter_init(&f, NULL, sight, NOW));
+	CHECK_STR(buf_str(&f.where), "true AND c.roles && $5::text[]");
 	CHECK_STR(f.values.data + f.offsets[0], "{\"partner\"}");
+	segment_filter_page_sql(&f, false, &sql);
+	CHECK(str_starts(buf_str(&sql),
+		"SELECT x.id, contact_seen($1::int, x.object, $5::text[], $6::text[]) FROM"));
 	segment_filter_fini(&f);
-	json_decref(scope);
+	sight_unref(&sight);
+
+	buf_clear(&sql);
+	CHECK(segment_filter_init(&f, NULL, sight_of_nobody(), NOW));
+	CHECK_STR(f.values.data + f.offsets[0], "{}");
+	segment_filter_fini(&f);
+
+	sight = sight_parse(NULL, "[\"tier\"]");
+	CHECK(segment_filter_init(&f, NULL, sight, NOW));
+	CHECK_STR(buf_str(&f.where), "true");
+	segment_filter_page_sql(&f, true, &sql);
+	CHECK(strstr(buf_str(&sql),
+		"contact_seen($1::int, x.object, NULL::text[], $5::text[])"));
+	segment_filter_fini(&f);
+	sight_unref(&sight);
+	buf_fini(&sql);
+}
+
+/* How many it finds would tell what is out of sight. */
+static void
+test_what_is_out_of_sight_is_not_asked(void)
+{
+	static const struct {
+		const char *text;
+		bool ok;
+	} cases[] = {
+		{"{\"attribute\":{\"name\":\"tier\",\"exists\":true}}", true},
+		{"{\"attribute\":{\"name\":\"margin\",\"exists\":true}}", false},
+		{"{\"not\":{\"attribute\":{\"name\":\"margin\",\"gt\":3}}}", false},
+		{"{\"role\":\"partner\"}", true},
+		{"{\"role\":[\"partner\",\"customer\"]}", false},
+		{"{\"role\":[3]}", false},
+		{"{\"organisation\":{\"exists\":true}}", true},
+	};
+	const struct sight *sight = sight_parse("[\"partner\"]", "[\"tier\"]");
+
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *filter = json_loads(cases[i].text, 0, NULL);
+		struct segment_filter f;
+
+		if (segment_filter_init(&f, filter, sight, NOW) != cases[i].ok)
+			test_fail(__FILE__, __LINE__, "%s: %s", cases[i].text, f.why);
+		if (!cases[i].ok)
+			CHECK(strstr(f.why, "this caller may not see"));
+		segment_filter_fini(&f);
+		json_decref(filter);
+	}
+	sight_unref(&sight);
 }
 
 int
@@ -208,6 +275,7 @@ main(void)
 	TEST(test_values_are_apart);
 	TEST(test_how_long_ago);
 	TEST(test_what_is_bounded);
-	TEST(test_a_scope_is_always_there);
+	TEST(test_sight_is_always_kept);
+	TEST(test_what_is_out_of_sight_is_not_asked);
 	return test_done();
 }
