@@ -85,6 +85,20 @@ class Tenant:
         return self.api.create("/v1/webhooks", {
             "url": f"https://{self.mark}.invalid/", "events": ["campaign.*"]})["id"]
 
+    def import_run(self, seen=True):
+        return self.api.request("POST", "/v1/contacts/import", "{}\n", {
+            "Content-Type": "application/x-ndjson"}).json["id"]
+
+    def suggestion(self, seen=True):
+        """Somebody claims an address that another one has."""
+        self.count += 1
+        mail = {"kind": "email", "value": f"{self.mark}{self.count}@example.com"}
+        for more in ({}, {"trust": "claimed"}):
+            last = self.api.create("/v1/contacts", {
+                "name": f"A seen-{self.mark}", "shared": True, "roles": ["supplier"],
+                "identities": [{**mail, **more}]})["id"]
+        return self.api.ok("/v1/merge-suggestions", contact=last)["items"][0]["id"]
+
     def other(self, collection):
         """Of a resource that is made by POSTing to its collection; None if it is not."""
         request = sample(f"POST {collection}")
@@ -99,6 +113,8 @@ class Tenant:
 # Kinds of objects by the beginning of a path; other resources are made by POST.
 KINDS = {"/v1/contacts/{id}": "contact", "/v1/interactions/{id}": "interaction",
          "/v1/agents/{id}": "agent", "/v1/api-keys/{id}": "key",
+         "/v1/contacts/import/{id}": "import_run",
+         "/v1/merge-suggestions/{id}": "suggestion",
          "/v1/webhooks/{id}": "webhook", "/v1/channels/{name}": "channel"}
 
 
@@ -240,9 +256,9 @@ def test_matrix(world, name):
             caller = Caller(which)
             path = fill(world, name, where, whose, caller)
             sent = body
-            if mentions:
+            if NOBODY in json.dumps(body):
                 sent = json.loads(json.dumps(body).replace(
-                    NOBODY, world.make("contact", whose)))
+                    NOBODY, world.make("contact", whose if mentions else "seen")))
             answer = world.daemon.api(key=key or "").request(method, path, sent)
             case = (name, which, whose or "no object", path, answer)
             want = expected(caller, name, whose, mentions)
@@ -306,6 +322,72 @@ def test_what_is_left_out_is_there_for_others(world):
         contact = reader.ok(f"/v1/contacts/{world.here.contact(kind == 'seen')}")
         number = "phone:" + contact["identities"][0]["value"]
         assert len(reader.find(number)) == 1 and len(limited.find(number)) == there
+
+
+def test_what_is_out_of_sight_is_not_counted(world):
+    """Neither whom a limited caller does not see, nor by what they do not."""
+    reader = world.daemon.api(key=world.callers["readonly"])
+    limited = world.daemon.api(key=world.callers["readonly, limited"])
+    world.here.contact(False)
+
+    def count(api, filter):
+        return api.post("/v1/segments/count", {"filter": filter})
+
+    seen = {"role": "supplier"}
+    assert count(limited, {}).json == count(limited, seen).json == count(reader, seen).json
+    assert count(reader, {}).json["count"] > count(limited, {}).json["count"] > 0
+    asked = {"attribute": {"name": "grade", "equals": "A"}}
+    assert count(limited, asked).json["count"] > 0
+    for filter in ({"attribute": {"name": "margin", "equals": "margin-here"}},
+                   {"not": {"role": "customer"}}):
+        assert count(reader, filter).status == 200
+        answer = count(limited, filter)
+        assert answer.status == 422 and "may not see" in answer.json["detail"], answer
+        kept = world.here.api.create("/v1/segments", {
+            "name": f"kept {list(filter)}", "filter": filter})["id"]
+        for what in ("count", "preview"):
+            assert reader.get(f"/v1/segments/{kept}/{what}").status == 200
+            assert limited.get(f"/v1/segments/{kept}/{what}").status == 422
+
+
+def test_an_organisation_out_of_sight_is_not_found_by(world):
+    api = world.here.api
+    limited = world.daemon.api(key=world.callers["readonly, limited"])
+    firms = [world.here.contact(seen) for seen in (True, False)]
+    for firm in firms:
+        api.patch(f"/v1/contacts/{world.here.contact()}", {"organisation": firm})
+    for firm, n in zip(firms, (1, 0)):
+        for caller, there in ((api, 1), (limited, n)):
+            assert caller.post("/v1/segments/count", {"filter": {"organisation": firm}}) \
+                .json == {"count": there}
+    exists = {"filter": {"all": [{"role": "supplier"}, {"organisation": {"exists": True}}]}}
+    there = api.post("/v1/segments/count", exists).json["count"]
+    assert limited.post("/v1/segments/count", exists).json["count"] == there - 1
+
+
+def test_an_export_is_of_what_is_in_sight(world):
+    api, name = world.here.api, "integration, limited"
+    limited = world.daemon.api(key=world.callers[name])
+    contact, other = world.here.contact(), world.here.contact(False)
+    api.patch(f"/v1/contacts/{contact}", {"roles": ["supplier", "customer"],
+                                          "organisation": other})
+    api.post(f"/v1/contacts/{contact}/merge", {"from": other})
+    api.post(f"/v1/contacts/{contact}/unmerge", {"contact": other})
+    whole = api.ok(f"/v1/contacts/{contact}/export")
+    seen = limited.ok(f"/v1/contacts/{contact}/export")
+    assert whole["audit"] and "audit" not in seen and seen["complete"] is True
+    assert len(whole["merges"]) == 1 and seen["merges"] == []
+    for object in (seen["contact"], seen["members"][0]):
+        assert object["roles"] == ["supplier"] and object["organisation"] is None
+        assert object["attributes"] == {"grade": "A"}
+    assert other not in json.dumps(seen)
+    assert limited.get(f"/v1/contacts/{other}/export").status == 404
+    lines = limited.get("/v1/contacts/export").body.decode().splitlines()
+    assert contact in {json.loads(line)["id"] for line in lines}
+    assert all(json.loads(line)["roles"] == ["supplier"] for line in lines)
+    head = limited.get("/v1/contacts/export", format="csv").body.decode("utf-8-sig") \
+        .splitlines()[0]
+    assert "attributes.grade" in head and "margin" not in head
 
 
 def test_a_key_is_for_its_own_tenant_only(world):

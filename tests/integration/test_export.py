@@ -129,6 +129,48 @@ def test_merged_contacts_are_one_line(people):
     assert got == [people.ok(f"/v1/contacts/{c['id']}") for c in got]
 
 
+def test_an_export_has_the_wishes_and_an_import_widens_none(people, shared_daemon):
+    a, = people.find("phone:0912000001")
+    wishes = {"preferred": ["sms"], "denied": [{"kind": "email", "purpose": "marketing"}],
+              "allowed": [{"kind": "sms", "purpose": "marketing"}]}
+    assert people.put(f"/v1/contacts/{a['id']}/preferences", wishes).status == 200
+    got = {c["id"]: c for c in lines(people)}
+    told = got[a["id"]]["preferences"]
+    assert {k: told[k] for k in wishes} == wishes and told["do_not_contact"] is False
+    assert [c["id"] for c in got.values() if "preferences" in c] == [a["id"]]
+    file = json.dumps({**got[a["id"]], "organisation": None}).encode() + b"\n"
+    other = shared_daemon.api(tenant=next(shared_daemon.tenants))
+    assert load(other, file, NDJSON) == (1, 0, 0, 0)
+    b, = other.find("phone:0912000001")
+    assert other.ok(f"/v1/contacts/{b['id']}/preferences")["allowed"] == []
+    assert load(people, file, NDJSON)[3] == 0
+    assert people.ok(f"/v1/contacts/{a['id']}/preferences")["allowed"] == wishes["allowed"]
+
+
+def test_wishes_and_suggestions_of_one_contact(people):
+    a, = people.find("phone:0912000001")
+    where = f"/v1/contacts/{a['id']}"
+    entry = people.create(f"{where}/consents", {
+        "decision": "denied", "kind": "sms", "purpose": "marketing", "source": "call",
+        "evidence": {"call": "7"}})
+    people.create("/v1/suppressions", {
+        "identity": {"kind": "phone", "value": "0912000001"}, "reason": "bounced"})
+    claimed = people.create("/v1/contacts", {"name": "Who", "shared": True, "identities": [
+        {"kind": "phone", "value": "0912000001", "trust": "claimed"}]})
+    document = people.ok(f"{where}/export")
+    preferences = people.ok(f"{where}/preferences")
+    assert document["preferences"] == preferences
+    assert preferences["denied"] == [{"kind": "sms", "purpose": "marketing"}]
+    one, = document["consents"]
+    assert one["id"] == entry["id"] and one["evidence"] == {"call": "7"}
+    assert one["state"] == "confirmed" and "sealed" in one and one["member"] == a["id"]
+    gone, = document["suppressions"]
+    assert gone["reason"] == "bounced" and gone["identity"]["value"] == "+886912000001"
+    suggestion, = document["merge_suggestions"]
+    assert suggestion["contacts"] == sorted([a["id"], claimed["id"]])
+    assert suggestion["state"] == "open"
+
+
 def test_everything_about_one_contact(people):
     a, = people.find("phone:0912000001")
     unnamed, = people.find("email:who@example.com")

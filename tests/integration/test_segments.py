@@ -274,3 +274,80 @@ def test_segments_on_the_command_line(people, shared_daemon, tenant, tmp_path):
     run("segments", "show", "Nobody", code=4)
     run("segments", "delete", "None")
     run("segments", "delete", made, code=4)
+
+
+# ---- wishes
+
+
+def says(api, contact, decision, kind="sms", purpose="marketing", **more):
+    api.create(f"/v1/contacts/{contact['id']}/consents", {
+        "decision": decision, "kind": kind, "purpose": purpose, **more})
+
+
+def consent(is_, kind="sms", purpose="marketing"):
+    return {"consent": {"kind": kind, "purpose": purpose, "is": is_}}
+
+
+def test_consent_is_one_of_three(api, people):
+    says(api, people["ann"], "allowed")
+    says(api, people["bo"], "denied")
+    says(api, people["cy"], "allowed", purpose="survey")
+    assert find(api, consent("allowed")) == [ANN]
+    assert find(api, consent("denied")) == ["Bo"]
+    assert find(api, consent("none")) == ["Cy", "Firm"]
+    assert find(api, {"not": consent("denied")}) == [ANN, "Cy", "Firm"]
+    assert find(api, consent("allowed", purpose="survey")) == ["Cy"]
+    says(api, people["ann"], "denied")
+    assert find(api, consent("allowed")) == [] and find(api, consent("denied")) == [ANN, "Bo"]
+
+
+def test_a_denial_of_one_address_or_of_everything_is_one(api, people):
+    for who in ("ann", "bo"):
+        says(api, people[who], "allowed")
+    says(api, people["ann"], "denied",
+         identity={"kind": "phone", "value": "0912000001"})
+    api.create(f"/v1/contacts/{people['bo']['id']}/consents",
+               {"decision": "denied", "do_not_contact": True})
+    assert find(api, consent("allowed")) == []
+    assert find(api, consent("denied")) == [ANN, "Bo"]
+    assert find(api, {"do_not_contact": True}) == ["Bo"]
+    assert find(api, {"do_not_contact": False}) == [ANN, "Cy", "Firm"]
+    api.create(f"/v1/contacts/{people['bo']['id']}/consents",
+               {"decision": "allowed", "do_not_contact": False})
+    assert find(api, {"do_not_contact": True}) == []
+    # that silence is over allows nothing by itself
+    assert find(api, consent("none", kind="email")) == ALL
+
+
+def test_merged_contacts_wish_what_the_strictest_wishes(api, people):
+    ann, cy = people["ann"], people["cy"]
+    says(api, ann, "allowed")
+    says(api, cy, "denied")
+    assert api.put(f"/v1/contacts/{cy['id']}/preferences",
+                   {"preferred": ["email"]}).status == 200
+    assert find(api, {"preferred": "email"}) == ["Cy"]
+    assert api.post(f"/v1/contacts/{ann['id']}/merge", {"from": cy["id"]}).status == 200
+    assert find(api, consent("denied")) == [ANN] and find(api, consent("allowed")) == []
+    assert find(api, {"preferred": ["sms", "email"]}) == [ANN]
+    # what was allowed while merged counts while merged
+    says(api, ann, "allowed")
+    assert find(api, consent("allowed")) == [ANN]
+    api.post(f"/v1/contacts/{ann['id']}/unmerge", {"contact": cy["id"]})
+    for contact, is_ in ((ann, "allowed"), (cy, "denied")):
+        told = api.ok(f"/v1/contacts/{contact['id']}/preferences")[is_]
+        assert told == [{"kind": "sms", "purpose": "marketing"}], told
+        assert find(api, consent(is_)) == [contact["name"]]
+
+
+def test_suppressed_by_hand_by_list_and_by_what_was_merged(api, people):
+    assert find(api, {"suppressed": {}}) == []
+    api.create("/v1/suppressions", {"identity": {"kind": "phone", "value": "0912000001"},
+                                    "reason": "manual"})
+    answer = api.request("POST", "/v1/suppressions/import", "0912000002\n",
+                         {"Content-Type": "text/plain"}, query={"list": "dnc"})
+    assert answer.status == 200, answer
+    assert find(api, {"suppressed": {"kind": "phone"}}) == [ANN, "Bo"]
+    assert find(api, {"suppressed": {"kind": "email"}}) == []
+    assert find(api, {"not": {"suppressed": {}}}) == ["Cy", "Firm"]
+    api.post(f"/v1/contacts/{people['cy']['id']}/merge", {"from": people["ann"]["id"]})
+    assert find(api, {"suppressed": {"kind": "phone"}}) == ["Bo", "Cy"]
