@@ -99,7 +99,7 @@ def test_quiet_hours_are_those_of_the_contacts_clock(api, person, at, until):
     assert api.patch(f"/v1/contacts/{person['id']}",
                      {"timezone": "America/New_York"}).status == 200
     put(api, person, preferred=["sms"], quiet_hours=[
-        {"days": "daily", "from": "21:00", "to": "08:00"}])
+        {"days": "mon-sun", "from": "21:00", "to": "08:00"}])
     d = decide(api, person, "service", at=at)
     if not until:
         assert short(d) == (True, "sms", "preferred")
@@ -114,7 +114,7 @@ def test_quiet_hours_are_those_of_the_contacts_clock(api, person, at, until):
 
 
 def test_suppressed_addresses(api, person):
-    api.create("/v1/suppressions", {"identity": BOTH[0], "reason": "bounced"})
+    api.create("/v1/suppressions", {**BOTH[0], "reason": "bounced"})
     assert short(decide(api, person, "service", kind="sms")) == (False, "sms", "suppressed")
     assert decide(api, person, "service")["kind"] == "email"
     assert short(decide(api, person, "transactional", kind="sms", requested=True)) == (
@@ -262,7 +262,7 @@ def test_interactctl_explains_it(api, person, shared_daemon, tenant):
              "decide", *args], text=True, capture_output=True, timeout=60 * SLOW,
             check=False, env=ENV)
     put(api, person, preferred=["phone", "sms"], quiet_hours=[
-        {"days": "daily", "from": "21:00", "to": "08:00"}], denied=[
+        {"days": "mon-sun", "from": "21:00", "to": "08:00"}], denied=[
         {"kind": "email", "purpose": "service"}])
     asked = (PHONE, "--purpose", "service", "--at")
     done = run(*asked, "2026-11-30T22:00:00+08:00")
