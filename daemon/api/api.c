@@ -54,6 +54,8 @@ static const struct route routes[] = {
 		route_preferences_get},
 	{"PUT /v1/contacts/{}/preferences", ROLES_WRITE | SIGHT_PATH, true,
 		route_preferences_put},
+	{"POST /v1/contacts/{}/decide", ROLES_ALL | SIGHT_PATH, true,
+		route_contact_decide},
 	{"GET /v1/contacts/{}/consents", ROLES_ALL | SIGHT_PATH, true,
 		route_consent_list},
 	{"POST /v1/contacts/{}/consents", ROLES_WRITE | SIGHT_PATH, true,

@@ -30,6 +30,7 @@ const struct ctl_command *const ctl_commands[] = {
 	&cmd_timeline,
 	&cmd_interaction_show,
 	&cmd_preferences,
+	&cmd_decide,
 	&cmd_consent_list,
 	&cmd_consent_record,
 	&cmd_consent_verify,

@@ -129,9 +129,9 @@ extern const struct ctl_command cmd_contact_find, cmd_contact_show, cmd_contact_
 	cmd_interaction_show;
 extern const struct ctl_command cmd_contact_merge, cmd_contact_unmerge,
 	cmd_suggestions_list, cmd_suggestions_accept, cmd_suggestions_reject;
-extern const struct ctl_command cmd_preferences, cmd_consent_list, cmd_consent_record,
-	cmd_consent_verify, cmd_suppression_list, cmd_suppression_add,
-	cmd_suppression_remove, cmd_suppression_import;
+extern const struct ctl_command cmd_preferences, cmd_decide, cmd_consent_list,
+	cmd_consent_record, cmd_consent_verify, cmd_suppression_list,
+	cmd_suppression_add, cmd_suppression_remove, cmd_suppression_import;
 extern const struct ctl_command cmd_segments_list, cmd_segments_show,
 	cmd_segments_create, cmd_segments_set, cmd_segments_delete, cmd_segments_count,
 	cmd_segments_preview;

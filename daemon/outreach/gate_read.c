@@ -243,17 +243,24 @@ read_wrote(json_t *times)
 	return last;
 }
 
+/* The purposes that others deny for an address by any of the kinds it is used for; what
+ * cannot be read is all of them, and so is their do_not_contact ("*"). */
 static uint32_t
-read_others(const json_t *purposes)
+read_others(const struct gate_rules *rules, const json_t *wishes, uint32_t kinds)
 {
 	uint32_t mask = 0;
 	const json_t *v;
 	size_t i;
 
-	json_array_foreach(purposes, i, v)
+	json_array_foreach(wishes, i, v)
 	{
-		int purpose = gate_purpose_parse(json_string_value(v));
-		mask |= purpose < 0 ? GATE_ALL : 1u << purpose;
+		const char *kind = json_string_value(json_object_get(v, "kind"));
+		int k = gate_kind_find(rules, kind);
+		int purpose = gate_purpose_parse(
+			json_string_value(json_object_get(v, "purpose")));
+		bool all = !kind || str_eq(kind, "*") || str_empty(kind);
+		if (all || (k >= 0 && kinds >> k & 1))
+			mask |= purpose < 0 ? GATE_ALL : 1u << purpose;
 	}
 	return mask;
 }
@@ -278,7 +285,8 @@ read_address(const struct gate_rules *rules, const struct zones *zones, const js
 	a->suppressed =
 		json_array_size(json_object_get(v, "suppressed")) ? GATE_ALL : 0;
 	a->shared = json_is_true(json_object_get(v, "shared"));
-	a->denied_by_others = read_others(json_object_get(v, "denied_by_others"));
+	a->denied_by_others =
+		read_others(rules, json_object_get(v, "others_denied"), a->kinds);
 	a->wrote_us = read_wrote(json_object_get(v, "wrote"));
 	if (str_eq(kind, "phone") && phone_country(value, country))
 		a->zones = zones_country(zones, country);
@@ -352,4 +360,37 @@ gate_contact_read(const struct gate_rules *rules, const struct zones *zones,
 			read_rulings(rules, v, c, &c->addresses[n++]);
 	}
 	return ok;
+}
+
+void
+gate_sent_read(
+	const struct gate_rules *rules, const json_t *list, struct gate_contact *c)
+{
+	const json_t *v;
+	size_t i;
+
+	c->n_sent = 0;
+	json_array_foreach(list, i, v)
+	{
+		int kind =
+			gate_kind_find(rules, json_string_value(json_array_get(v, 0)));
+		int purpose =
+			gate_purpose_parse(json_string_value(json_array_get(v, 1)));
+		if (kind < 0 || purpose < 0 || c->n_sent == GATE_SENT_MAX)
+			continue;
+		c->sent[c->n_sent++] =
+			(struct gate_sent){json_integer_value(json_array_get(v, 2)),
+				(uint8_t)kind, (uint8_t)purpose};
+	}
+}
+
+int64_t
+gate_history_us(const struct gate_rules *rules)
+{
+	int64_t longest = 0;
+
+	for (size_t i = 0; i < rules->n_caps; i++)
+		if (rules->caps[i].window_us > longest)
+			longest = rules->caps[i].window_us;
+	return longest;
 }

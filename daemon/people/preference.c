@@ -91,30 +91,31 @@ on_get(void *arg, const struct pg_answer *a)
 	store_ask_done_object(arg, a, "contact");
 }
 
-static void
-ask_contact(struct store *store, const char *statement, const struct tenant *tenant,
+void
+preference_get(struct store *store, const struct tenant *tenant,
 	const struct uuid *contact, store_answer_fn *cb, void *arg)
 {
 	struct pg_unit *u = pg_unit_new(store->reads);
 
-	pg_add(u, statement);
+	pg_add(u, "preferences_get");
 	pg_param_int(u, tenant->id);
 	pg_param_uuid(u, contact);
 	pg_submit(&u, STORE_DEADLINE_MS, on_get, store_ask_new(store, cb, arg));
 }
 
 void
-preference_get(struct store *store, const struct tenant *tenant,
-	const struct uuid *contact, store_answer_fn *cb, void *arg)
-{
-	ask_contact(store, "preferences_get", tenant, contact, cb, arg);
-}
-
-void
 preference_for_gate(struct store *store, const struct tenant *tenant,
-	const struct uuid *contact, store_answer_fn *cb, void *arg)
+	const struct uuid *contact, int64_t since_us, int64_t until_us,
+	store_answer_fn *cb, void *arg)
 {
-	ask_contact(store, "gate_contact", tenant, contact, cb, arg);
+	struct pg_unit *u = pg_unit_new(store->reads);
+
+	pg_add(u, "gate_contact");
+	pg_param_int(u, tenant->id);
+	pg_param_uuid(u, contact);
+	pg_param_int(u, since_us);
+	pg_param_int(u, until_us);
+	pg_submit(&u, STORE_DEADLINE_MS, on_get, store_ask_new(store, cb, arg));
 }
 
 /* ---- Changing --------------------------------------------------------------------- */

@@ -27,8 +27,10 @@ void preference_put(struct store *, const struct actor *, const struct uuid *con
 bool preference_purpose_is_known(const char *);
 
 /* All that the gate wants to know of a contact, in one round trip: the object of
- * gate_contact (conf/sql/031-wishes.sql). */
-void preference_for_gate(struct store *, const struct tenant *,
-	const struct uuid *contact, store_answer_fn *, void *arg);
+ * gate_contact, with `sent` of gate_history (conf/sql/031-wishes.sql, 035-decide.sql): what
+ * went to them from since_us to until_us (wall time), nothing if that is no time. */
+void
+preference_for_gate(struct store *, const struct tenant *, const struct uuid *contact,
+	int64_t since_us, int64_t until_us, store_answer_fn *, void *arg);
 
 #endif

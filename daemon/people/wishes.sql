@@ -5,7 +5,10 @@ SELECT preferences_json($1::int, r.root, $2::uuid)
 FROM contact_root($1::int, $2::uuid) r(root) WHERE r.root IS NOT NULL
 
 -- name: gate_contact
-SELECT g FROM gate_contact($1::int, $2::uuid) g WHERE g IS NOT NULL
+SELECT g || jsonb_build_object('sent', CASE WHEN $3::bigint < $4::bigint
+	THEN gate_history($1::int, $2::uuid, us_to_time($3::bigint), us_to_time($4::bigint))
+	ELSE '[]' END)
+FROM gate_contact($1::int, $2::uuid) g WHERE g IS NOT NULL
 
 -- name: preferences_put
 SELECT state, json, events

@@ -29,6 +29,7 @@ ROUTES = [
     ("PATCH", f"/v1/contacts/{NOBODY}", {"name": "B"}, WRITE, 404),
     ("GET", f"/v1/contacts/{NOBODY}/timeline", None, ALL, 404),
     ("GET", f"/v1/contacts/{NOBODY}/people", None, ALL, 404),
+    ("POST", f"/v1/contacts/{NOBODY}/decide", {"purpose": "service"}, ALL, 404),
     ("DELETE", f"/v1/contacts/{NOBODY}", None, {"admin"}, 404),
     ("GET", f"/v1/contacts/{NOBODY}/privacy", None, {"admin"}, 404),
     ("GET", "/v1/privacy/retention", None, LEAD, 200),

@@ -213,7 +213,9 @@ static const char somebody[] =
 	" 'wrote':{'sms':'2026-11-29T02:00:00Z','chat':'2026-11-30T02:00:00Z'}},"
 	"{'kind':'phone','value':'+12125550100','trust':'claimed','suppressed':['do_not_call'],"
 	" 'denied':[{'kind':'phone','purpose':'survey'},{'kind':'sms','purpose':'service'}],"
-	" 'allowed':[],'wrote':{},'shared':true,'denied_by_others':['marketing','survey']},"
+	" 'allowed':[],'wrote':{},'shared':true,'others_denied':["
+	"{'kind':'sms','purpose':'marketing'},{'kind':'phone','purpose':'survey'},"
+	"{'kind':'email','purpose':'service'}]},"
 	"{'kind':'email','value':'lin@example.com','trust':'nonsense'},"
 	"{'kind':'email'}]}";
 

@@ -667,7 +667,7 @@ test_the_gate_is_told_per_address(void)
 	store_env_exec(&env, "INSERT INTO suppression (tenant_id, kind, value, reason) "
 			     "VALUES (1, 'phone', '+886911000051', 'bounced')");
 	merge(51, 50);
-	preference_for_gate(&env.store, staff.tenant, &a, store_got_answer, &got);
+	preference_for_gate(&env.store, staff.tenant, &a, 0, 0, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	json_t *o = json_loads(got.json, 0, NULL);
 	const json_t *list = json_object_get(o, "addresses");
@@ -695,11 +695,11 @@ test_the_gate_is_told_of_shared_addresses(void)
 		"INSERT INTO identity (tenant_id, kind, value, contact_id, trust) VALUES "
 		"(1, 'phone', '+886911000052', '01900000-0000-7000-8000-000000000035', 1)");
 	CHECK_INT(put(&b, "{\"denied\":[" SMS "," MAIL "]}"), STORE_OK);
-	preference_for_gate(&env.store, staff.tenant, &a, store_got_answer, &got);
+	preference_for_gate(&env.store, staff.tenant, &a, 0, 0, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	CHECK(strstr(got.json, "\"shared\": true"));
 	CHECK(strstr(got.json, "\"others_denied\": [{\"kind\": \"email\""));
-	preference_for_gate(&env.store, staff.tenant, &b, store_got_answer, &got);
+	preference_for_gate(&env.store, staff.tenant, &b, 0, 0, store_got_answer, &got);
 	CHECK_INT(store_env_answer(&env, &got), STORE_OK);
 	CHECK(strstr(got.json, "\"shared\": true") &&
 		strstr(got.json, "\"shared\": false"));
