@@ -174,6 +174,9 @@ def test_wishes_are_as_described(pbx, agrees):
                       {"days": "sat,sun", "from": "00:00", "to": "24:00"}]},
                  {"preferred": 7}):
         agrees("PUT", f"{mine}/preferences", f"{described}/preferences", body)
+    for body in ({"purpose": "service"}, {"purpose": "marketing", "kind": "sms"},
+                 {"purpose": "transactional", "requested": True}, {"purpose": "x"}):
+        agrees("POST", f"{mine}/decide", f"{described}/decide", body)
     made = agrees("POST", f"{mine}/consents", f"{described}/consents", {
         "decision": "allowed", "double_opt_in": True, "form_version": "3", **sms})
     confirm = f"{described}/consents/{{entry}}/confirm"
