@@ -33,10 +33,13 @@ on_rejected(void *arg, const struct pg_answer *a)
 {
 	struct rejected_page *p = arg;
 
-	if (a->status == PG_OK)
-		store_ask_done_page(p->ask, a, 0, p->limit);
-	else
+	if (a->status != PG_OK)
 		store_ask_failed(p->ask, a);
+	else if (!pg_rows(a, 0))
+		store_ask_done(p->ask, STORE_NOT_FOUND, NULL, 0,
+			"there is no import with this id");
+	else
+		store_ask_done_page(p->ask, a, 1, p->limit);
 	xfree(&p);
 }
 
@@ -49,6 +52,10 @@ import_rejected(struct store *store, const struct tenant *tenant, const struct u
 
 	p->ask = store_ask_new(store, cb, arg);
 	p->limit = limit;
+	pg_add(u, "import_run_get");
+	pg_param_int(u, tenant->id);
+	pg_param_uuid(u, id);
+	pg_param_bool(u, false);
 	pg_add(u, "import_run_rejected");
 	pg_param_int(u, tenant->id);
 	pg_param_uuid(u, id);

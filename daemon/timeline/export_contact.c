@@ -203,6 +203,7 @@ document_next(struct export *base)
 	pg_add(u, "timeline_contact");
 	pg_param_int(u, d->tenant);
 	pg_param_uuid(u, &d->asked);
+	sight_param_roles(u, d->sight);
 	pg_submit(&u, STEP_MS + 1000, on_root, d->step);
 }
 

@@ -952,6 +952,11 @@ segment_filter_init(struct segment_filter *f, const json_t *filter,
 		PUT(&f->where, " AND c.roles && ");
 		put_sight(&f->where, f->roles);
 	}
+	if (f->attributes) { /* of a value without a place the type is not known */
+		PUT(&f->where, " AND ");
+		put_sight(&f->where, f->attributes);
+		PUT(&f->where, " IS NOT NULL");
+	}
 	if (!is_everybody(filter)) {
 		PUT(&f->where, " AND ");
 		compile(&c, filter);

@@ -51,7 +51,7 @@ ROUTES = [
         "decision": "denied", "kind": "sms", "purpose": "marketing"}, WRITE, 404),
     ("POST", f"/v1/contacts/{NOBODY}/consents/{NOBODY}/confirm", {"token": "1.a"}, WRITE, 404),
     ("GET", "/v1/suppressions", None, ALL, 200),
-    ("POST", "/v1/suppressions", {"identity": {"kind": "phone", "value": "0912345678"},
+    ("POST", "/v1/suppressions", {"kind": "phone", "value": "0912345678",
                                   "reason": "manual"}, WRITE, None),
     ("DELETE", "/v1/suppressions?identity=phone:0912345679", None, LEAD | {"integration"},
      None),

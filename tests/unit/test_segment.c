@@ -211,7 +211,8 @@ test_sight_is_always_kept(void)
 	struct buf sql = BUF_INIT;
 
 	CHECK(segment_filter_init(&f, NULL, sight, NOW));
-	CHECK_STR(buf_str(&f.where), "true AND c.roles && $5::text[]");
+	CHECK_STR(buf_str(&f.where),
+		"true AND c.roles && $5::text[] AND $6::text[] IS NOT NULL");
 	CHECK_STR(f.values.data + f.offsets[0], "{\"partner\"}");
 	segment_filter_page_sql(&f, false, &sql);
 	CHECK(str_starts(buf_str(&sql),
@@ -226,7 +227,7 @@ test_sight_is_always_kept(void)
 
 	sight = sight_parse(NULL, "[\"tier\"]");
 	CHECK(segment_filter_init(&f, NULL, sight, NOW));
-	CHECK_STR(buf_str(&f.where), "true");
+	CHECK_STR(buf_str(&f.where), "true AND $5::text[] IS NOT NULL");
 	segment_filter_page_sql(&f, true, &sql);
 	CHECK(strstr(buf_str(&sql),
 		"contact_seen($1::int, x.object, NULL::text[], $5::text[])"));
