@@ -262,9 +262,9 @@ $$;
 -- The object of openapi.json.
 create function suggestion_json(s merge_suggestion) returns text language sql stable as $$
 	select json_build_object('id', s.id, 'state', s.state, 'reason', s.reason,
-		'evidence', (select json_agg(json_build_object('kind', e->'kind',
+		'evidence', coalesce((select json_agg(json_build_object('kind', e->'kind',
 			'value', e->'value', 'trust', json_build_array(e->'a', e->'b')))
-			from jsonb_array_elements(s.evidence) e),
+			from jsonb_array_elements(s.evidence) e), '[]'),
 		'contacts', json_build_array(
 			contact_json(s.tenant_id, contact_root(s.tenant_id, s.a), s.a)::json,
 			contact_json(s.tenant_id, contact_root(s.tenant_id, s.b), s.b)::json),

@@ -20,8 +20,9 @@
 
 -- ---- Small things -------------------------------------------------------------------
 
--- Keys for hashes that must not be guessed, ready for HMAC-SHA256 (RFC 2104): the two pads
--- are xored once, when the key is made.
+-- Keys for what is signed with HMAC-SHA256 (RFC 2104) and is worth nothing with a copy of
+-- the database (tokens of the double opt-in): the two pads are xored once, when the key is
+-- made.
 create table tenant_secret (
 	tenant_id integer not null references tenant,
 	name text not null,
@@ -60,6 +61,23 @@ language sql stable as $$
 	select sha256(outer_pad || sha256(inner_pad || convert_to(p_text, 'UTF8')))
 	from tenant_secret where tenant_id = p_tenant and name = p_name
 $$;
+
+-- HMAC-SHA256 of an address, as "#" and 64 digits. This key is the daemon's ([daemon]
+-- erasure_key or state_dir), which gives both padded forms of it to each of its sessions: it
+-- is in no table and no dump, so whoever has one cannot try numbers. A session without it
+-- must not believe that nobody was erased.
+create function address_hash(p_tenant integer, p_kind text, p_value text) returns text
+language plpgsql stable as $$
+declare
+	v_pads text[] := string_to_array(current_setting('interactd.erasure_key', true), '.');
+begin
+	if cardinality(v_pads) is distinct from 2 then
+		raise exception 'this session has no key for the hashes of erased addresses'
+			using hint = 'the daemon''s sessions have it: interactd.erasure_key';
+	end if;
+	return '#' || encode(sha256(decode(v_pads[2], 'hex') || sha256(decode(v_pads[1], 'hex')
+		|| convert_to(p_tenant || '/' || p_kind || '/' || p_value, 'UTF8'))), 'hex');
+end $$;
 
 -- {kind, value} of an address; null for ''.
 create function identity_json(p_kind text, p_value text) returns jsonb
@@ -263,6 +281,8 @@ create table wish (
 	primary key (tenant_id, contact_id, kind, purpose, address_kind, address_value),
 	foreign key (tenant_id, contact_id) references contact
 );
+create index wish_address on wish (address_value, address_kind, tenant_id)
+	where address_value <> '';
 
 -- There is a row for every contact that has any wish: who has none is seen by one look.
 -- merged_quiet: hours said while merged: instead of the own ones while these merges last,
@@ -280,11 +300,12 @@ create table preference (
 	foreign key (tenant_id, contact_id) references contact
 );
 
+-- One that is not there any more (somebody of it was erased) does not last.
 create function merges_last(p_tenant integer, p_merges bigint[]) returns boolean
 language sql stable as $$
-	select p_merges is not null and not exists (select from contact_merge m
-		where m.tenant_id = p_tenant and m.id = any (p_merges)
-			and m.undone_at is not null)
+	select p_merges is not null and not exists (select from unnest(p_merges) u(id)
+		where not exists (select from contact_merge m
+			where m.tenant_id = p_tenant and m.id = u.id and m.undone_at is null))
 $$;
 
 -- What each of these contacts says now.
@@ -825,8 +846,8 @@ end $$;
 
 -- ---- Suppression --------------------------------------------------------------------
 
--- Single addresses. reason 'erased': value is '#' and the keyed hash of an address that is
--- kept nowhere any more, so that who asked for silence and for erasure has both.
+-- Single addresses. reason 'erased': value is address_hash of an address that is kept
+-- nowhere any more, so that who asked for silence and for erasure has both.
 create table suppression (
 	tenant_id integer not null,
 	kind text not null,
@@ -864,11 +885,6 @@ create table suppression_listed (
 	primary key (tenant_id, list_id, generation, kind, value)
 ) with (autovacuum_vacuum_insert_scale_factor = 0.1);
 
-create function address_hash(p_tenant integer, p_kind text, p_value text) returns text
-language sql stable as $$
-	select '#' || encode(keyed_hash(p_tenant, 'address', p_kind || ':' || p_value), 'hex')
-$$;
-
 -- Why an address is suppressed: reasons, each once; {} = it is not.
 create function suppression_reasons(p_tenant integer, p_kind text, p_value text)
 returns text[] language sql stable as $$
@@ -886,11 +902,9 @@ $$;
 
 -- How an address is named where values must not stand (audit).
 create function suppression_ref(p_tenant integer, p_kind text, p_value text) returns text
-language plpgsql as $$
-begin
-	perform tenant_secret_ensure(p_tenant, 'address');
-	return p_kind || ':' || left(address_hash(p_tenant, p_kind, p_value), 17);
-end $$;
+language sql stable as $$
+	select p_kind || ':' || left(address_hash(p_tenant, p_kind, p_value), 17)
+$$;
 
 create function suppression_json(p_kind text, p_value text, p_reason text, p_list text,
 	p_source text, p_at timestamptz) returns json language sql stable as $$
@@ -1172,42 +1186,62 @@ end $$;
 
 -- ---- Erasure ------------------------------------------------------------------------
 
+-- The entries that tell of these contacts: their own, and what was recorded for others as
+-- well, while merged with them, about one of these addresses (that nobody else has).
+create function consent_entries(p_tenant integer, p_members uuid[], p_kinds text[],
+	p_values text[]) returns setof bigint language sql stable rows 100 as $$
+	select d.seq from consent_detail d
+	where d.tenant_id = p_tenant and d.contact_id = any (p_members)
+	union
+	select o.seq from consent_detail d
+	cross join lateral (select e.seq, e.payload::jsonb->'identity' as identity
+		from consent_detail e where e.act = d.act and e.tenant_id = p_tenant offset 0) o
+	where d.tenant_id = p_tenant and d.contact_id = any (p_members)
+		and (o.identity->>'kind', o.identity->>'value') in (
+			select a.kind, a.value from unnest(p_kinds, p_values) a(kind, value))
+$$;
+
 -- Takes away what the ledger and the wishes say of these contacts (locked by the caller,
--- their identities still there). That entries were erased is an entry itself. Who was not
--- to be contacted, or was suppressed, stays so by keyed hashes of the addresses.
-create function wishes_erase(p_tenant integer, p_actor text, p_role text, p_members uuid[])
-returns void language plpgsql as $$
+-- their identities still there); p_kinds and p_values: those of their addresses that nobody
+-- else has. That entries were erased is an entry itself. Who was not to be contacted, or was
+-- suppressed, stays so by keyed hashes of the addresses: of those that nobody else has, and if
+-- they said so themselves, of all, for what others have too was closed by that before. p_bar:
+-- as if each were suppressed. Whether they must not be contacted any more.
+create function wishes_erase(p_tenant integer, p_actor text, p_role text, p_members uuid[],
+	p_kinds text[], p_values text[], p_bar boolean) returns boolean language plpgsql as $$
 declare
 	v_silent boolean := exists (select from wishes_of(p_tenant, p_members)
 		where kind = '*' and says = 'denied');
 	v_entries bigint[];
 begin
-	perform tenant_secret_ensure(p_tenant, 'address');
 	insert into suppression (tenant_id, kind, value, reason, source)
-	select distinct p_tenant, i.kind, address_hash(p_tenant, i.kind, i.value), 'erased', ''
-	from identity i where i.tenant_id = p_tenant and i.contact_id = any (p_members)
-		and (v_silent or exists (select from suppression s where s.tenant_id = p_tenant
-			and s.kind = i.kind and s.value = i.value offset 0))
+	select p_tenant, a.kind, address_hash(p_tenant, a.kind, a.value), 'erased', ''
+	from (select u.kind, u.value from unnest(p_kinds, p_values) u(kind, value)
+		where p_bar or exists (select from suppression s where s.tenant_id = p_tenant
+			and s.kind = u.kind and s.value = u.value offset 0)
+		union
+		select i.kind, i.value from identity i where v_silent
+			and i.tenant_id = p_tenant and i.contact_id = any (p_members)) a
 	on conflict do nothing;
-	-- what others have too is theirs
-	delete from suppression s using identity i
-	where i.tenant_id = p_tenant and i.contact_id = any (p_members)
-		and s.tenant_id = p_tenant and s.kind = i.kind and s.value = i.value
-		and not exists (select from identity o where o.tenant_id = p_tenant
-			and o.kind = i.kind and o.value = i.value
-			and o.contact_id <> all (p_members));
+	delete from suppression s using unnest(p_kinds, p_values) a(kind, value)
+	where s.tenant_id = p_tenant and s.kind = a.kind and s.value = a.value;
 	delete from consent_pending where tenant_id = p_tenant and contact_id = any (p_members);
 	with gone as (
-		delete from consent_detail
-		where tenant_id = p_tenant and contact_id = any (p_members) returning seq)
+		delete from consent_detail where tenant_id = p_tenant
+			and seq in (select consent_entries(p_tenant, p_members, p_kinds, p_values))
+		returning seq)
 	select array_agg(seq order by seq) into v_entries from gone;
 	delete from wish where tenant_id = p_tenant and contact_id = any (p_members);
+	delete from wish w using unnest(p_kinds, p_values) a(kind, value)
+	where w.tenant_id = p_tenant and w.address_kind = a.kind
+		and w.address_value = a.value and w.address_value <> '';
 	delete from preference where tenant_id = p_tenant and contact_id = any (p_members);
 	if v_entries is not null then
 		perform consent_append(p_tenant, p_actor, p_role, null, uuid_now(),
 			jsonb_build_object('decision', 'erased', 'state', 'confirmed',
 				'erased', to_jsonb(v_entries)));
 	end if;
+	return p_bar or v_silent;
 end $$;
 
 -- ---- For the gate -------------------------------------------------------------------

@@ -42,14 +42,6 @@ create table erasure (
 );
 create index erasure_pending on erasure (tenant_id, contact_id) where pending is not null;
 
--- Whom we must not contact although we have forgotten them. hash: erasure_hash.
-create table erased_address (
-	tenant_id integer not null references tenant,
-	hash bytea not null,
-	at timestamptz not null default now(),
-	primary key (tenant_id, hash)
-);
-
 -- Whether a text holds one of these ids or values. Values too short to mean anybody are
 -- not looked for.
 create function privacy_mentions(p_text text, p_ids uuid[], p_values text[]) returns boolean
@@ -153,18 +145,27 @@ insert into privacy_place (name, relation, position, mine, at, how, what, kept) 
 	't.tenant_id = $1 and t.contact_id = any ($2)', 't.at', 'keep', null,
 	'for good: the id and counts; addresses only until Redis is clean too, at most'
 	' until it can be reached');
--- What other migrations of this version make.
-insert into privacy_place (name, relation, position, mine, at, how, what, kept)
-select * from (values
+insert into privacy_place (name, relation, position, mine, at, how, what, kept) values
 ('merge suggestions', 'merge_suggestion', 50,
 	't.tenant_id = $1 and (t.a = any ($2) or t.b = any ($2))', 't.made_at', 'delete',
 	null, 'until the contact is erased'),
-('wishes', 'wish', 0, 't.tenant_id = $1 and t.contact_id = any ($2)', null, 'wishes', null,
+-- of two others, one of whom had an address of theirs then
+('evidence of merges', 'contact_merge', 55,
+	't.tenant_id = $1 and t.survivor <> all ($2) and t.absorbed <> all ($2)
+		and privacy_mentions(t.evidence::text, $2, $5)', 't.at', 'set',
+	'evidence = ''{"erased": true}''', 'until one of them is erased'),
+('evidence of suggestions', 'merge_suggestion', 55,
+	't.tenant_id = $1 and t.a <> all ($2) and t.b <> all ($2)
+		and privacy_mentions(t.evidence::text, $2, $5)', 't.made_at', 'set',
+	'evidence = ''[]''', 'until one of them is erased'),
+('wishes', 'wish', 0, 't.tenant_id = $1 and (t.contact_id = any ($2)
+	or (t.address_value <> '''' and (t.address_kind, t.address_value) in (
+		select a.kind, a.value from unnest($4, $5) a(kind, value))))', null, 'wishes', null,
 	'until the contact is erased'),
 ('preferences', 'preference', 0, 't.tenant_id = $1 and t.contact_id = any ($2)',
 	't.updated_at', 'wishes', null, 'until the contact is erased'),
 ('consent evidence', 'consent_detail', 0,
-	't.tenant_id = $1 and t.contact_id = any ($2)',
+	't.tenant_id = $1 and t.seq in (select consent_entries($1, $2, $4, $5))',
 	'(select c.at from consent c where c.tenant_id = t.tenant_id and c.seq = t.seq)',
 	'wishes', null, 'until the contact is erased; the sealed ledger keeps hashes'),
 ('consents to be confirmed', 'consent_pending', 0,
@@ -182,13 +183,14 @@ select * from (values
 	'as long as the list, which says whom not to call'),
 ('segments', 'segment', 0, 't.tenant_id = $1 and privacy_mentions(t.filter::text, $2, $5)',
 	't.updated_at', 'keep', null, 'until somebody changes the filter, which is ours'),
-('consent', 'consent', 0, null, null, 'keep', null, 'salted hashes only'),
-('consent_seal', 'consent_seal', 0, null, null, 'keep', null, 'hashes only'),
-('consent_unsealed', 'consent_unsealed', 0, null, null, 'keep', null, 'numbers only'),
-('suppression_list', 'suppression_list', 0, null, null, 'keep', null, 'names of lists'),
-('tenant_secret', 'tenant_secret', 0, null, null, 'keep', null, 'keys of our own'))
-	v(name, relation, position, mine, at, how, what, kept)
-where to_regclass(relation) is not null;
+('rejected lines', 'import_rejected', 50,
+	't.tenant_id = $1 and privacy_mentions(t.reason, $2, $5)',
+	'(select r.updated_at from import_run r where r.tenant_id = t.tenant_id
+		and r.id = t.import_id)', 'set', 'reason = ''it told of somebody who was erased''',
+	'30 days'),
+('imports', 'import_run', 50,
+	't.tenant_id = $1 and privacy_mentions(t.detail, $2, $5)', 't.updated_at', 'set',
+	'detail = ''it told of somebody who was erased''', '30 days');
 insert into privacy_place (name, relation, kept) values
 ('absorbed', 'absorbed', 'ids of interactions only'),
 ('agent', 'agent', 'our own staff'),
@@ -196,7 +198,9 @@ insert into privacy_place (name, relation, kept) values
 ('agent_token', 'agent_token', 'our own staff'),
 ('api_key', 'api_key', 'our own systems'),
 ('channel_heard', 'channel_heard', 'times only'),
-('erased_address', 'erased_address', 'hashes with a key that this database does not have'),
+('consent', 'consent', 'salted hashes only'),
+('consent_seal', 'consent_seal', 'hashes only'),
+('consent_unsealed', 'consent_unsealed', 'numbers only'),
 ('gap', 'gap', 'counts and times only'),
 ('gap_call', 'gap_call', 'ids of interactions only'),
 ('lease', 'lease', 'names of daemons'),
@@ -206,7 +210,9 @@ insert into privacy_place (name, relation, kept) values
 ('retention_mark', 'retention_mark', 'ids of interactions only'),
 ('schema_migration', 'schema_migration', 'names of migrations'),
 ('spool_checkpoint', 'spool_checkpoint', 'numbers only'),
+('suppression_list', 'suppression_list', 'names of lists'),
 ('tenant', 'tenant', 'names of tenants'),
+('tenant_secret', 'tenant_secret', 'keys of our own'),
 ('webhook', 'webhook', 'our own systems'),
 ('webhook_queue', 'webhook_queue', 'ids only');
 
@@ -286,61 +292,6 @@ end $$;
 
 -- ---- How it is erased -------------------------------------------------------------------
 
--- HMAC-SHA256 (RFC 2104) of an address. The key is the daemon's ([daemon] state_dir), which
--- gives both padded forms of it to each of its sessions: it is in no table and no dump.
--- Null in a session that does not have it.
-create function erasure_hash(p_tenant integer, p_kind text, p_value text) returns bytea
-language sql stable as $$
-	select sha256(decode(k[2], 'hex') || sha256(decode(k[1], 'hex')
-		|| convert_to(p_tenant || '/' || p_kind || '/' || p_value, 'UTF8')))
-	from string_to_array(nullif(current_setting('interactd.erasure_key', true), ''), '.') k
-	where cardinality(k) = 2
-$$;
-
--- For the gate: an address of somebody who was erased and wished not to be contacted.
-create function address_is_erased(p_tenant integer, p_kind text, p_value text)
-returns boolean language plpgsql stable as $$
-begin
-	return exists (select from erased_address where tenant_id = p_tenant
-		and hash = erasure_hash(p_tenant, p_kind, p_value));
-end $$;
-
--- Suppressed addresses of erased people go by that hash too: a key in the database would be
--- in its dump.
-do $do$
-begin
-	if to_regclass('suppression') is not null then
-		execute 'create or replace function address_hash(p_tenant integer, p_kind text, '
-			'p_value text) returns text language sql stable as $$ select ''#'' || '
-			'encode(erasure_hash(p_tenant, p_kind, p_value), ''hex'') $$';
-	end if;
-end $do$;
-
--- Wishes go first, while it is still known whose they are. Whether somebody must not be
--- contacted any more because of them.
-create function privacy_erase_wishes(p_tenant integer, p_actor text, p_role text,
-	p_members uuid[], p_kinds text[], p_values text[], p_bar boolean) returns boolean
-language plpgsql as $$
-declare
-	v_barred boolean := p_bar;
-begin
-	if to_regclass('suppression') is null then
-		insert into erased_address (tenant_id, hash)
-		select p_tenant, erasure_hash(p_tenant, a.kind, a.value)
-		from unnest(p_kinds, p_values) a(kind, value) where p_bar
-		on conflict do nothing;
-		return p_bar;
-	end if;
-	v_barred := v_barred or exists (select from wishes_of(p_tenant, p_members)
-		where kind = '*' and says = 'denied');
-	perform wishes_erase(p_tenant, p_actor, p_role, p_members);
-	insert into suppression (tenant_id, kind, value, reason, source)
-	select p_tenant, a.kind, address_hash(p_tenant, a.kind, a.value), 'erased', ''
-	from unnest(p_kinds, p_values) a(kind, value) where p_bar
-	on conflict do nothing;
-	return v_barred;
-end $$;
-
 -- An entry of whom we forgot is not saved again by a replay; one of a call that still lives
 -- is, by a daemon that has forgotten who it was.
 create function privacy_forget_interactions(p_tenant integer, p_interactions uuid[])
@@ -382,17 +333,13 @@ begin
 		json := erasure_json(p_tenant, p_id);
 		return;
 	end if;
-	if erasure_hash(p_tenant, 'phone', '') is null then
-		raise exception 'this session has no key for the hashes of erased addresses';
-	end if;
 	for p in select * from privacy_place where how = 'wishes' order by position, name loop
 		execute format('select count(*) from %I t where %s', p.relation, p.mine)
 		into v_count
 		using p_tenant, s.members, s.interactions, s.kinds, s."values";
 		v_counts := v_counts || jsonb_build_object('place', p.name, 'count', v_count);
 	end loop;
-	v_bar := privacy_erase_wishes(p_tenant, p_actor, p_role, s.members, s.kinds,
-		s."values", p_bar);
+	v_bar := wishes_erase(p_tenant, p_actor, p_role, s.members, s.kinds, s."values", p_bar);
 	perform privacy_forget_interactions(p_tenant, s.interactions);
 	for p in select * from privacy_place where how <> all ('{keep,wishes}')
 	order by position, name loop
@@ -649,7 +596,7 @@ begin
 				'using (login = session_user)';
 		elsif v.tenants and v.relname <> all (array['api_key', 'agent_token', 'webhook',
 				'webhook_delivery', 'webhook_queue', 'idempotency',
-				'quarantine', 'erased_address', 'lease']) then
+				'quarantine', 'lease', 'tenant_secret']) then
 			execute format('create policy report on %I for select '
 				'using (tenant_id = ' || c_mine || ')', v.relname);
 		end if;

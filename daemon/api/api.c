@@ -1,7 +1,7 @@
 /* api.c - the table of routes: who may call what, and what of it those who may see some
- * contacts only (caller.h: without a SIGHT_ bit they may not call it at all). What they do is in the files beside
- * it, one per resource; the same table is checked against openapi.json by a test, and what
- * the daemon does against that by another (test_access.py). */
+ * contacts only (caller.h: without a SIGHT_ bit they may not call it at all). What they do is
+ * in the files beside it, one per resource; the same table is checked against openapi.json by
+ * a test, and what the daemon does against that by another (test_access.py). */
 #include <api/app.h>
 #include <api/caller.h>
 #include <api/export.h>

@@ -1,5 +1,5 @@
-/* erasure_key.c - see erasure_key.h. The database hashes as erasure_hash of
- * conf/sql/034-privacy.sql does: HMAC-SHA256 from its two padded keys. */
+/* erasure_key.c - see erasure_key.h. The database hashes as address_hash of
+ * conf/sql/031-wishes.sql does: HMAC-SHA256 from its two padded keys. */
 #include <people/erasure_key.h>
 
 #include <mem.h>

@@ -258,7 +258,12 @@ read_line(struct import_reader *r, struct import_rows *rows, const char *s, size
 			json_is_object(body) ? NULL : "the line is no JSON object");
 		return;
 	}
-	snprintf(text, sizeof(text), "no valid JSON: %.150s", why.text);
+	/* not what the line says there: the reason is kept, and may be read, for 30 days */
+	char *quoted = strstr(why.text, " near '");
+	if (quoted)
+		*quoted = '\0';
+	snprintf(text, sizeof(text), "no valid JSON: at character %d: %.150s",
+		why.column, why.text);
 	import_rows_reject(rows, line, 1, text);
 }
 

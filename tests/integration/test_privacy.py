@@ -1,15 +1,18 @@
 """A person is erased: nothing of theirs is left anywhere, somebody else's is; what is
 reported is where it was; retention; reads in the audit."""
 
+import hashlib
+import hmac
 import json
 import os
 import subprocess
 from pathlib import Path
 
+import psycopg2
 import pytest
 import redis
 from servers import wait_until
-from support.daemon import SLOW
+from support.daemon import BUILD, SLOW
 from support.steps import Steps
 
 GONE = {"phone": "0912000111", "e164": "+886912000111", "mail": "zhang.erased@example.com",
@@ -75,6 +78,46 @@ def make_person(api, person):
     return contact
 
 
+def make_wishes(api, person, contact):
+    """What they want, said while they were merged with a visitor, who keeps what was said for
+    both; their number bounced."""
+    number = {"kind": "phone", "value": person["e164"]}
+    other = api.contact("Visitor")
+    answer = api.post(f"/v1/contacts/{contact['id']}/merge", {"from": other["id"]})
+    assert answer.status == 200, answer
+    for body in ({"decision": "denied", "kind": "sms", "who": person["attribute"],
+                  "identity": number},
+                 {"decision": "allowed", "kind": "email",
+                  "identity": {"kind": "email", "value": person["mail"]}},
+                 {"decision": "allowed", "kind": "sms", "double_opt_in": True,
+                  "identity": number}):
+        answer = api.post(f"/v1/contacts/{contact['id']}/consents",
+                          {"purpose": "marketing", "source": "web", **body})
+        assert answer.status == 201, answer
+    answer = api.put(f"/v1/contacts/{contact['id']}/preferences", {"preferred": ["sms"]})
+    assert answer.status == 200, answer
+    api.create("/v1/suppressions", {**number, "reason": "bounced"})
+    answer = api.post(f"/v1/contacts/{contact['id']}/unmerge", {"contact": other["id"]})
+    assert answer.status == 200, answer
+    return other
+
+
+def make_trouble(database, api, person, contact):
+    """Somebody claims their number for a while; a line of an import told of them."""
+    tenant = database.one("select tenant_id from contact where id = %s::uuid", contact["id"])
+    claims = api.contact("Claims")
+    database("insert into identity (tenant_id, kind, value, contact_id, trust) "
+             "values (%s, 'phone', %s, %s::uuid, 0)", tenant, person["e164"], claims["id"])
+    database("select contact_suggest(%s, %s::uuid)", tenant, contact["id"])
+    assert database.one("select count(*) from merge_suggestion where evidence::text like %s",
+                        f"%{person['e164']}%") == 1
+    database("delete from identity where contact_id = %s::uuid", claims["id"])
+    run = contact["id"]
+    database("select import_run_begin(%s, %s::uuid, 'csv', 'key:t', 0), "
+             "import_run_reject(%s, %s::uuid, 2, '{1}', '{1}', array[%s])", tenant, run, tenant,
+             run, f"{person['e164']} is {contact['id']}'s")
+
+
 def call_of(fake, subscriber, person, agent="1001"):
     Steps(fake, "22/direct-answered", {"0912345678": person["phone"]}).whole(
         agent, subscriber)
@@ -100,6 +143,8 @@ def test_an_erased_person_is_nowhere(pbx, database, subscriber, redis_server):
     daemon, fake = pbx
     api = daemon.api()
     gone, stays = make_person(api, GONE), make_person(api, STAYS)
+    visitors = [make_wishes(api, p, c) for p, c in ((GONE, gone), (STAYS, stays))]
+    make_trouble(database, api, GONE, gone)
     for person in (GONE, STAYS):
         call_of(fake, subscriber, person)
     wait_until(lambda: database.one(
@@ -115,6 +160,9 @@ def test_an_erased_person_is_nowhere(pbx, database, subscriber, redis_server):
     assert there["interactions"] == 2 and there["identities"] == 2, there
     assert there["past pops"] > 0 and there["spool"] > 0, there
     assert there["idempotency answers"] >= 1, there
+    assert there["consent evidence"] == 4 and there["consents to be confirmed"] == 1, there
+    assert there["wishes"] == 4 and there["suppressed addresses"] == 1, there
+    assert there["merges"] == there["merge suggestions"] == there["rejected lines"] == 1, there
 
     receipt = api.delete(f"/v1/contacts/{gone['id']}").json
     assert receipt["contact"] == gone["id"] and receipt["members"] == [gone["id"]]
@@ -131,6 +179,18 @@ def test_an_erased_person_is_nowhere(pbx, database, subscriber, redis_server):
     after = everywhere(daemon, database, redis_server)
     assert places_of(after, GONE) == set()
     assert {p for p, _ in places_of(after, STAYS)} >= {"database"}
+
+    # What was said stays with whom it was said for, but for the address; the chain holds.
+    told = subprocess.run([BUILD / "interactctl", "-c", daemon.path, "--json", "consent",
+                           "verify"], capture_output=True, text=True, timeout=60 * SLOW,
+                          check=False)
+    assert told.returncode == 0, told
+    assert json.loads(told.stdout)["erased"] == 4 and json.loads(told.stdout)["ok"]
+    assert api.ok(f"/v1/contacts/{visitors[0]['id']}/preferences")["denied"] == []
+    assert len(api.ok(f"/v1/contacts/{visitors[1]['id']}/preferences")["denied"]) == 1
+    # It bounced, and still may not be written to.
+    assert [i["reason"] for i in api.ok("/v1/suppressions", identity=f"phone:{GONE['e164']}")[
+        "items"]] == ["erased"]
 
     # What happened stays, without a person.
     rows = database("select kind, state, talk_ms, agent, contact_id, remote_value, "
@@ -225,31 +285,39 @@ def test_a_number_that_two_have_stays_the_others(api, shared_daemon):
     assert counts(receipt)["addresses"] == 0 and receipt["do_not_contact"]
     assert [c["id"] for c in api.find("phone:+886912000336")] == [b["id"]]
     # The other's own wishes count for it.
-    assert shared_daemon.database.one("select count(*) from erased_address where tenant_id = "
+    assert shared_daemon.database.one("select count(*) from suppression where tenant_id = "
                                       "(select id from tenant where name = %s)",
                                       api.tenant) == 0
 
 
 def test_do_not_contact_outlives_the_person(shared_daemon, api):
-    import hashlib
-    import hmac
     contact = api.contact("C", "0912000337")
     assert api.delete(f"/v1/contacts/{contact['id']}?do_not_contact=true").status == 200
     database = shared_daemon.database
     tenant = database.tenant_id(api.tenant)
     key = bytes.fromhex((Path(shared_daemon.sections["daemon"]["state_dir"]) / "erasure.key")
                         .read_text().strip())
-    expected = hmac.new(key, f"{tenant}/phone/+886912000337".encode(), hashlib.sha256).digest()
-    stored = database("select hash from erased_address where tenant_id = %s", tenant)
-    assert [bytes(row[0]) for row in stored] == [expected]
-    pads = ".".join(bytes(b ^ pad for b in key.ljust(64, b"\0")).hex() for pad in (0x36, 0x5c))
-    asked = ("select set_config('interactd.erasure_key', %s, false), "
-             "address_is_erased(%s, 'phone', %s)")
-    assert database(asked, pads, tenant, "+886912000337")[0][1] is True
-    assert database(asked, pads, tenant, "+886912000338")[0][1] is False
-    # Not without the key, nor for another tenant.
-    assert database(asked, "", tenant, "+886912000337")[0][1] is False
-    assert database(asked, pads, tenant + 1, "+886912000337")[0][1] is False
+    expected = hmac.new(key, f"{tenant}/phone/+886912000337".encode(), hashlib.sha256)
+    assert database("select kind, value, reason from suppression where tenant_id = %s",
+                    tenant) == [("phone", "#" + expected.hexdigest(), "erased")]
+    found = api.ok("/v1/suppressions", identity="phone:0912000337")["items"]
+    assert [(i["reason"], i["identity"], i["hash"]) for i in found] == [
+        ("erased", None, expected.hexdigest())]
+    assert api.ok("/v1/suppressions", identity="phone:0912000338")["items"] == []
+    # Without the key nobody is told that there is nothing against an address.
+    with pytest.raises(psycopg2.Error, match="no key"):
+        database("select suppression_reasons(%s, 'phone', '+886912000337')", tenant)
+    # By hand it is taken back, if that is said.
+    assert api.delete("/v1/suppressions?identity=phone:0912000337").status == 404
+    assert api.delete("/v1/suppressions?identity=phone:0912000337&reason=erased").status < 300
+    assert api.ok("/v1/suppressions", identity="phone:0912000337")["items"] == []
+
+
+def pads_of(daemon):
+    """The key as the daemon gives it to its sessions."""
+    key = bytes.fromhex((Path(daemon.sections["daemon"]["state_dir"]) / "erasure.key")
+                        .read_text().strip())
+    return ".".join(bytes(b ^ pad for b in key.ljust(64, b"\0")).hex() for pad in (0x36, 0x5c))
 
 
 def test_a_call_under_way_goes_on_as_nobodys(pbx, database, subscriber, redis_server):
@@ -289,6 +357,12 @@ def test_who_calls_again_is_a_stranger(pbx, database, subscriber):
     call_of(fake, subscriber, GONE)
     found = wait_until(lambda: api.find(f"phone:{GONE['e164']}"), 20 * SLOW, "a stranger")
     assert len(found) == 1 and found[0]["name"] is None and found[0]["id"] != gone["id"]
+    # The gate is told that there is no writing to them.
+    told = database("select set_config('interactd.erasure_key', %s, false), "
+                    "gate_contact(tenant_id, id) from contact where id = %s::uuid",
+                    pads_of(daemon), found[0]["id"])[0][1]
+    assert [(a["value"], a["suppressed"]) for a in told["addresses"]] == [
+        (GONE["e164"], ["erased"])]
 
 
 def test_an_erasure_is_completed_after_redis_was_away(pbx, database, subscriber, redis_server):

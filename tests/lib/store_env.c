@@ -14,6 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Both padded forms of a key of zeros. */
+#define EIGHT(x) x x x x x x x x
+#define PAD_36	 EIGHT(EIGHT("36"))
+#define PAD_5C	 EIGHT(EIGHT("5c"))
+
 #define PATIENCE_US (20 * INT64_C(1000000))
 
 bool
@@ -48,12 +53,17 @@ static void
 database_make(const char *name)
 {
 	struct pg_sync *pg = sync_open(getenv("TEST_CONNINFO"));
-	char sql[200];
+	char sql[400];
 	struct err err;
 
 	snprintf(sql, sizeof(sql), "DROP DATABASE IF EXISTS %s WITH (FORCE)", name);
 	require(pg_sync_exec(pg, sql, &err), &err);
 	snprintf(sql, sizeof(sql), "CREATE DATABASE %s", name);
+	require(pg_sync_exec(pg, sql, &err), &err);
+	/* as the daemon gives its sessions (people/erasure_key.h), but to every one */
+	snprintf(sql, sizeof(sql),
+		"ALTER DATABASE %s SET interactd.erasure_key = '%s.%s'", name, PAD_36,
+		PAD_5C);
 	require(pg_sync_exec(pg, sql, &err), &err);
 	pg_sync_close(&pg);
 }

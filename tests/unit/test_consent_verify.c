@@ -221,7 +221,8 @@ test_what_was_erased_is_told_as_such(void)
 	struct found f;
 
 	store_env_exec(&env, "SELECT wishes_erase(1, 'key:crm', 'admin', "
-			     "ARRAY['01900000-0000-7000-8000-000000000001']::uuid[]);"
+			     "ARRAY['01900000-0000-7000-8000-000000000001']::uuid[], "
+			     "'{}', '{}', false);"
 			     "SELECT consent_seal_due(10)");
 	struct consent_verified v = check(&f, NULL);
 	CHECK_STR(f.text, "");

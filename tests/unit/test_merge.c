@@ -3,8 +3,8 @@
  *
  * The model is what decisions.md says, in plain arrays: who holds which address with what
  * trust, into whom each was merged, whose each entry is. Every sequence is a transaction
- * that is rolled back. SEQUENCES=10000 runs so many (200); SEED=n repeats others. Erasing
- * has its place in `do_something`. */
+ * that is rolled back. SEQUENCES=10000 runs so many (200); SEED=n repeats others. Wishes are
+ * not in the model: what erasing somebody makes of everybody else's is nothing at all. */
 #include <people/merge.h>
 
 #include <base/embedded.h>
@@ -41,6 +41,7 @@ struct person {
 	int64_t created;
 	int trust[N_ADDRESSES]; /* NOBODY = does not have it */
 	int64_t first_seen[N_ADDRESSES];
+	bool gone; /* erased */
 };
 
 struct entry {
@@ -388,16 +389,84 @@ do_unmerge(int p, int q)
 }
 
 static void
+do_wish(int p, const char *decision)
+{
+	static const char *const kind[] = {"sms", "email"};
+
+	CHECK_STR(ask("SELECT state FROM consent_record(1, 'key:t', 'admin', '%s', "
+		      "'{\"decision\": \"%s\", \"kind\": \"%s\", \"purpose\": "
+		      "\"marketing\", \"source\": \"t\", \"evidence\": {}}', "
+		      "null, null, null, null, null, null, 0)",
+			  m.people[p].id, decision, kind[roll(2)]),
+		"created");
+}
+
+/* What everybody but this one wants. */
+static char *
+wishes_but(int root)
+{
+	return xstrdup(ask(
+		"SELECT coalesce(string_agg(c.id || ' ' || w.kind || ' ' || w.says, E'\\n' "
+		"ORDER BY c.id, w.kind), '') FROM contact c, "
+		"wishes_of(1, array(SELECT contact_members(1, c.id))) w "
+		"WHERE c.tenant_id = 1 AND c.merged_into IS NULL AND c.id <> '%s'",
+		m.people[root].id));
+}
+
+/* The whole of p; nobody else loses or gains anything. */
+static void
+do_erase(int p)
+{
+	int root = root_of(p);
+	char *before = wishes_but(root);
+	bool theirs[MAX_PEOPLE];
+
+	CHECK_STR(ask("SELECT root FROM contact_erase(1, 'key:t', 'admin', '%s', "
+		      "%d::bool)",
+			  m.people[p].id, roll(2)),
+		m.people[root].id);
+	for (int i = 0; i < m.n_people; i++)
+		theirs[i] = root_of(i) == root;
+	for (int e = 0; e < m.n_entries; e++)
+		if (m.entries[e].person != NOBODY && theirs[m.entries[e].person])
+			m.entries[e].person = NOBODY;
+	for (int i = 0; i < m.n_people; i++) {
+		if (!theirs[i])
+			continue;
+		m.people[i].gone = true;
+		m.people[i].parent = NOBODY;
+		m.people[i].name = 0;
+		for (int a = 0; a < N_ADDRESSES; a++)
+			m.people[i].trust[a] = NOBODY;
+	}
+	char *after = wishes_but(root);
+	CHECK_STR(after, before);
+	xfree(&before);
+	xfree(&after);
+}
+
+/* Somebody who is there, or NOBODY. */
+static int
+roll_person(void)
+{
+	for (int i = 0; i < 16 && m.n_people; i++) {
+		int p = (int)roll((unsigned)m.n_people);
+		if (!m.people[p].gone)
+			return p;
+	}
+	return NOBODY;
+}
+
+static void
 do_something(int64_t at)
 {
 	int address = (int)roll(N_ADDRESSES), ingested = (int)roll(N_INGESTED);
-	int p = m.n_people ? (int)roll((unsigned)m.n_people) : NOBODY;
-	int q = m.n_people ? (int)roll((unsigned)m.n_people) : NOBODY;
+	int p = roll_person(), q = roll_person(), other;
 
-	if (p == NOBODY || roll(100) < 30)
+	if (p == NOBODY || q == NOBODY || roll(100) < 30)
 		do_ingest(ingested, roll(3) ? 2 : 0, at);
 	else
-		switch (roll(7)) {
+		switch (roll(10)) {
 		case 0:
 			do_create(address, (int)roll(2), roll(2),
 				roll(3) ? (char)('A' + roll(3)) : 0);
@@ -406,11 +475,14 @@ do_something(int64_t at)
 		case 2: do_link(p, address, roll(3) ? 2 + (int)roll(2) : 0); break;
 		case 3:
 		case 4: do_merge(p, q, roll(2)); break;
-		/* an eighth kind would erase p */
+		case 5: do_wish(p, "denied"); break;
+		case 6: do_wish(p, "allowed"); break;
+		case 7: do_erase(p); break;
 		default:
 			/* one that was merged, if there is one */
 			for (int i = 0; i < 8 && m.people[q].parent == NOBODY; i++)
-				q = (int)roll((unsigned)m.n_people);
+				if ((other = roll_person()) != NOBODY)
+					q = other;
 			do_unmerge(roll(4) ? root_of(q) : p, q);
 		}
 }
@@ -442,6 +514,8 @@ model_state(struct buf *out)
 
 	for (int p = 0; p < m.n_people; p++) {
 		const struct person *a = &m.people[p];
+		if (a->gone)
+			continue;
 		lines[n++] = xasprintf("contact %s in %s", a->id,
 			a->parent == NOBODY ? "-" : m.people[root_of(p)].id);
 		for (int i = 0; i < N_ADDRESSES; i++)
@@ -597,8 +671,11 @@ check_readers(void)
 				   : h.total == 1 ? h.root
 						  : NOBODY);
 	}
-	for (int i = 0; i < 4 && m.n_people; i++)
-		check_timeline_of((int)roll((unsigned)m.n_people));
+	for (int i = 0; i < 4; i++) {
+		int p = roll_person();
+		if (p != NOBODY)
+			check_timeline_of(p);
+	}
 }
 
 /* A statement of the daemon, prepared here too, to be asked inside the transaction. */
@@ -683,7 +760,8 @@ test_random_sequences_are_as_the_model_says(void)
 		if (i % 200 == 199)
 			store_env_exec(&env,
 				"VACUUM contact, identity, address, contact_merge, "
-				"merge_suggestion, interaction, timeline, audit");
+				"merge_suggestion, interaction, timeline, audit, "
+				"wish, preference, consent_detail, erasure");
 	}
 	buf_fini(&m.log);
 }
