@@ -68,6 +68,7 @@ struct app {
 	struct wishes_keeper *keeper;
 	struct eraser *eraser;	 /* api/privacy.h */
 	struct exports *exports; /* api/export.h */
+	struct page_guard *page_guard; /* api/page_guard.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;
