@@ -163,8 +163,7 @@ static const struct conf_key outreach_keys[] = {
 		"Where customers reach this daemon (https://my.example.com): links to "
 		"their own page are this, /p/ and a token. Without it none are made."},
 	{"page_ttl_s", CONF_DURATION, ROW(outreach_settings, page_ttl_ms), "30d", 60000,
-		731 * DAY_MS, CONF_RELOAD, NULL,
-		"How long such a link leads there."},
+		731 * DAY_MS, CONF_RELOAD, NULL, "How long such a link leads there."},
 	CONF_END,
 };
 const char *const retention_kinds[RETAIN_COUNT] = {
