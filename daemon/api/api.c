@@ -7,6 +7,7 @@
 #include <api/export.h>
 #include <api/import.h>
 #include <api/metrics.h>
+#include <api/page_guard.h>
 #include <api/privacy.h>
 #include <api/routes.h>
 #include <api/suppressions.h>
@@ -62,6 +63,14 @@ static const struct route routes[] = {
 		route_consent_record},
 	{"POST /v1/contacts/{}/consents/{}/confirm", ROLES_WRITE | SIGHT_PATH, true,
 		route_consent_confirm},
+	{"POST /v1/contacts/{}/page", ROLES_WRITE | SIGHT_PATH, true,
+		route_page_create},
+	{"DELETE /v1/contacts/{}/page", ROLES_WRITE | SIGHT_PATH, true,
+		route_page_revoke},
+	/* The customer's own: whoever has the token. */
+	{"GET /p/{}", ROLE_ANYBODY, false, route_page_get},
+	{"POST /p/{}", ROLE_ANYBODY, false, route_page_post},
+	{"GET /v1/erasure-requests", ROLES_LEAD, true, route_erasure_requests},
 	{"GET /v1/suppressions", ROLES_ALL, true, route_suppression_list},
 	{"POST /v1/suppressions", ROLES_WRITE, true, route_suppression_add},
 	{"DELETE /v1/suppressions", ROLES_LEAD_INTEGRATION, true,
@@ -207,9 +216,12 @@ static void
 after(struct http_request *r, int status, int64_t took_us, void *arg)
 {
 	struct api *api = arg;
-	metrics_request(api->app->metrics, http_route_pattern(r), status, took_us);
-	log_debug("http", "%s %s -> %d in %lld us", http_method(r), http_path(r),
-		status, (long long)took_us);
+	const char *pattern = http_route_pattern(r);
+	metrics_request(api->app->metrics, pattern, status, took_us);
+	/* the path of a customer's page is a secret */
+	log_debug("http", "%s %s -> %d in %lld us", http_method(r),
+		strstr(pattern, " /p/") ? "/p/..." : http_path(r), status,
+		(long long)took_us);
 }
 
 struct api *
@@ -223,6 +235,7 @@ api_new(struct app *app)
 	app->suppression_imports = suppression_imports_new();
 	app->eraser = eraser_new(app);
 	app->exports = exports_new(app);
+	app->page_guard = page_guard_new();
 	for (size_t i = 0; i < ARRAY_LEN(routes); i++)
 		(takes_any_length(&routes[i]) ? http_route_pieces : http_route)(
 			app->http, routes[i].pattern, routes[i].handler, app);
@@ -242,6 +255,7 @@ api_free(struct api **api)
 	suppression_imports_free(&(*api)->app->suppression_imports);
 	eraser_free(&(*api)->app->eraser);
 	exports_free(&(*api)->app->exports);
+	page_guard_free(&(*api)->app->page_guard);
 	metrics_free(&(*api)->app->metrics);
 	xfree(api);
 }

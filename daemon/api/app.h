@@ -66,8 +66,9 @@ struct app {
 	struct imports *imports;			 /* api/import.h */
 	struct suppression_imports *suppression_imports; /* api/suppressions.h */
 	struct wishes_keeper *keeper;
-	struct eraser *eraser;	 /* api/privacy.h */
-	struct exports *exports; /* api/export.h */
+	struct eraser *eraser;	       /* api/privacy.h */
+	struct exports *exports;       /* api/export.h */
+	struct page_guard *page_guard; /* api/page_guard.h */
 	struct metrics *metrics;
 	struct health *health; /* api/health.h */
 	struct pops *pops;

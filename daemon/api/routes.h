@@ -18,6 +18,8 @@
 	H(route_suggestion_reject) \
 	H(route_preferences_get) H(route_preferences_put) \
 	H(route_contact_decide) \
+	H(route_page_create) H(route_page_revoke) H(route_page_get) \
+	H(route_page_post) H(route_erasure_requests) \
 	H(route_consent_list) H(route_consent_record) H(route_consent_confirm) \
 	H(route_suppression_list) H(route_suppression_add) \
 	H(route_suppression_remove) H(route_suppression_lists) \

@@ -158,6 +158,12 @@ static const struct conf_key outreach_keys[] = {
 	{"holidays_dir", CONF_STRING, ROW(outreach_settings, holidays_dir),
 		"/etc/interactd/holidays", 1, 4000, CONF_RELOAD, NULL,
 		"Directory of the files of public holidays, one per region."},
+	{"page_url", CONF_STRING, ROW(outreach_settings, page_url), NULL, 0, 200,
+		CONF_RELOAD, NULL,
+		"Where customers reach this daemon (https://my.example.com): links to "
+		"their own page are this, /p/ and a token. Without it none are made."},
+	{"page_ttl_s", CONF_DURATION, ROW(outreach_settings, page_ttl_ms), "30d", 60000,
+		731 * DAY_MS, CONF_RELOAD, NULL, "How long such a link leads there."},
 	CONF_END,
 };
 const char *const retention_kinds[RETAIN_COUNT] = {
@@ -175,6 +181,8 @@ static const struct conf_key tenant_keys[] = {
 		"Country (ISO 3166: CN, TW, US, …) of phone numbers without one."},
 	{"timezone", CONF_STRING, ROW(tenant_settings, timezone), "UTC", 1, 63, 0, NULL,
 		"Time zone (Asia/Shanghai) of contacts that have none of their own."},
+	{"page_name", CONF_STRING, ROW(tenant_settings, page_name), NULL, 0, 100,
+		CONF_RELOAD, NULL, "The company's name on its customers' own pages."},
 	{"languages", CONF_LIST, ROW(tenant_settings, languages), NULL, 0, 16, 0, NULL,
 		"Languages spoken here, the best first (zh-CN, en)."},
 	{"identity_age_days", CONF_INT, ROW(tenant_settings, identity_age_days), "365",
@@ -365,6 +373,13 @@ check_together(const struct conf *conf, const char *path, struct err *err)
 	if (str_empty(http->tls_cert) != str_empty(http->tls_key))
 		return err_set(err,
 			"%s: [http] tls_cert and tls_key: give both or neither", path);
+	const struct outreach_settings *outreach = conf_values(conf, "outreach");
+	if (!str_empty(outreach->page_url) &&
+		!str_starts(outreach->page_url, "https://") &&
+		!str_starts(outreach->page_url, "http://"))
+		return err_set(err,
+			"%s: [outreach] page_url = %s: must begin with https://", path,
+			outreach->page_url);
 	if (check_names(conf, "tenant", err) < 0 ||
 		check_names(conf, "channel", err) < 0)
 		return -1;

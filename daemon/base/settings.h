@@ -35,6 +35,8 @@ struct webhooks_settings {
 };
 struct outreach_settings {
 	char *holidays_dir;
+	char *page_url; /* where customers reach this daemon; NULL */
+	int64_t page_ttl_ms;
 };
 /* Kinds of interactions whose time to be kept can be set, in the order of the rows. */
 enum retention_kind {
@@ -51,7 +53,7 @@ enum retention_kind {
 extern const char *const retention_kinds[RETAIN_COUNT];
 struct tenant_settings {
 	int64_t retention_days[RETAIN_COUNT]; /* 0 = for ever */
-	char *region, *timezone;
+	char *region, *timezone, *page_name;
 	struct conf_list languages;
 	char *lookup_url, *lookup_header, *lookup_bearer, *lookup_ca;
 	int64_t lookup_timeout_ms, lookup_cache_ms, lookup_unknown_ms;

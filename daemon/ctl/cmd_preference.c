@@ -191,22 +191,75 @@ change(struct ctl *ctl, const struct ctl_args *a, const char *path)
 	return rc;
 }
 
+/* ---- Their own page ------------------------------------------------------------------ */
+
+static int
+show_link(const struct ctl *ctl, const json_t *o)
+{
+	value_print_field(ctl, "url",
+		value_text(o, "url") ? value_text(o, "url") : "told before, once");
+	value_print_field(ctl, "expires", value_text(o, "expires_at"));
+	return CTL_OK;
+}
+
+static int
+show_revoked(const struct ctl *ctl, const json_t *o)
+{
+	(void)ctl;
+	printf("%lld links ended\n",
+		(long long)json_integer_value(value_at(o, "revoked")));
+	return CTL_OK;
+}
+
+static int
+run_link(struct ctl *ctl, const struct ctl_args *a, const char *id)
+{
+	const char *to = args_get(a, "to"), *colon = to ? strchr(to, ':') : NULL;
+	bool revoke = args_has(a, "revoke");
+	struct buf path = BUF_INIT;
+	json_t *body = json_object();
+	int rc = 0;
+
+	if (a->n_given != (revoke ? 1u : to ? 1u : 0u))
+		rc = args_wrong("preferences", "link: --to ADDRESS or --revoke alone");
+	else if (to && !colon)
+		rc = args_wrong("preferences",
+			"--to %s: an address as in phone:+886912345678", to);
+	else if (to)
+		json_object_set_new(body, "identity",
+			json_pack("{s:s%, s:s}", "kind", to, (size_t)(colon - to),
+				"value", colon + 1));
+	buf_printf(&path, "/v1/contacts/%s/page", id);
+	if (!rc && revoke)
+		rc = cmd_run(ctl, "DELETE", buf_str(&path), NULL, show_revoked);
+	else if (!rc)
+		rc = cmd_run(ctl, "POST", buf_str(&path), body, show_link);
+	json_decref(body);
+	buf_fini(&path);
+	return rc;
+}
+
 static int
 run_preferences(struct ctl *ctl, const struct ctl_args *a)
 {
 	char id[37];
 	struct buf path = BUF_INIT;
-	bool set = a->n_words == 2;
+	bool link = a->n_words == 2 && str_eq(a->words[1], "link");
+	bool set = a->n_words == 2 && !link;
 
 	if (set && !str_eq(a->words[1], "set"))
-		return args_wrong(
-			"preferences", "%s: only `set` is known", a->words[1]);
-	if (!set && a->n_given)
+		return args_wrong("preferences", "%s: only `set` and `link` are known",
+			a->words[1]);
+	if (!link && (args_has(a, "to") || args_has(a, "revoke")))
+		return args_wrong("preferences", "--to and --revoke are of `link`");
+	if (!set && !link && a->n_given)
 		return args_wrong("preferences",
 			"to change them say `preferences %s set`", a->words[0]);
 	int rc = cmd_contact_id(ctl, a->words[0], id);
 	if (rc)
 		return rc;
+	if (link)
+		return run_link(ctl, a, id);
 	buf_printf(&path, "/v1/contacts/%s/preferences", id);
 	rc = set ? change(ctl, a, buf_str(&path))
 		 : cmd_run(ctl, "GET", buf_str(&path), NULL, show_preferences);
@@ -228,20 +281,24 @@ static const struct ctl_option options[] = {
 		"several times; '' takes them away"},
 	{"do-not-contact", "yes|no", "leave them alone"},
 	{"source", "TEXT", "where that was said: a form, a call"},
+	{"to", "KIND:ADDRESS", "of `link`: the address of theirs that it is sent to"},
+	{"revoke", NULL, "of `link`: ends all their links"},
 	{NULL, NULL, NULL},
 };
 
 const struct ctl_command cmd_preferences = {
 	.name = "preferences",
-	.usage = "CONTACT [set --deny sms:marketing ...]",
+	.usage = "CONTACT [set --deny sms:marketing ...|link]",
 	.group = "People",
 	.summary = "what a contact wants: channels, consent, quiet hours",
 	.help = "CONTACT as in `contact show`. What is not given stays. What is denied stays\n"
-		"denied until the same is allowed. Of merged contacts the strictest counts.\n\n"
+		"denied until the same is allowed. Of merged contacts the strictest counts.\n"
+		"`link` makes a link to their own page, for a mail or an SMS.\n\n"
 		"  interactctl preferences +8613800138000\n"
 		"  interactctl preferences +8613800138000 set --preferred sms \\\n"
 		"      --deny email:marketing --quiet 'mon-fri 21:00-08:00'\n"
-		"  interactctl preferences +8613800138000 set --do-not-contact yes\n",
+		"  interactctl preferences +8613800138000 set --do-not-contact yes\n"
+		"  interactctl preferences +8613800138000 link --to phone:+8613800138000\n",
 	.options = options,
 	.min_words = 1,
 	.max_words = 2,

@@ -147,6 +147,14 @@ void
 preference_put(struct store *store, const struct actor *actor,
 	const struct uuid *contact, const json_t *body, wishes_answer_fn *cb, void *arg)
 {
+	preference_put_said(store, actor, contact, body, NULL, cb, arg);
+}
+
+void
+preference_put_said(struct store *store, const struct actor *actor,
+	const struct uuid *contact, const json_t *body, const json_t *evidence,
+	wishes_answer_fn *cb, void *arg)
+{
 	struct check c;
 
 	check_init(&c, body);
@@ -155,6 +163,8 @@ preference_put(struct store *store, const struct actor *actor,
 		wishes_refuse(store, cb, arg, c.why);
 		return;
 	}
+	if (evidence)
+		json_object_set(wishes, "evidence", (json_t *)(uintptr_t)evidence);
 	struct pg_unit *u = pg_unit_new(store->writes);
 
 	pg_add(u, "preferences_put");

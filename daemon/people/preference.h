@@ -23,6 +23,12 @@ void preference_get(struct store *, const struct tenant *, const struct uuid *co
 void preference_put(struct store *, const struct actor *, const struct uuid *contact,
 	const json_t *body, wishes_answer_fn *, void *arg);
 
+/* The same, as the contact themself said it: evidence (an object) goes with each entry of
+ * the ledger. Borrowed until return. */
+void
+preference_put_said(struct store *, const struct actor *, const struct uuid *contact,
+	const json_t *body, const json_t *evidence, wishes_answer_fn *, void *arg);
+
 /* transactional, service, survey, marketing. */
 bool preference_purpose_is_known(const char *);
 

@@ -213,6 +213,7 @@ def shared_daemon(session_postgres, session_redis, template, directory):
     name = new_database(session_postgres, template)
     daemon = Daemon(directory / name, session_postgres.conninfo(name),
                     session_redis.address)
+    daemon.configure(outreach={"page_url": "https://my.example.com"})
     daemon.configure(**{f"tenant t{n}": {"region": "TW"} for n in range(400)})
     daemon.start()
     daemon.database = Database(session_postgres, name)

@@ -26,7 +26,7 @@ NOBODYS = {
 }
 # Tables that no reporting login may read, whoseever: they hold secrets, or bodies of answers.
 SECRETS = {"api_key", "agent_token", "webhook", "webhook_delivery", "webhook_queue",
-           "idempotency", "quarantine", "lease", "tenant_secret"}
+           "idempotency", "quarantine", "lease", "tenant_secret", "customer_page"}
 logins = (f"report_{n}" for n in itertools.count(1))
 
 
