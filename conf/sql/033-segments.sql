@@ -104,15 +104,15 @@ declare
 	v_age interval := identity_age(p_tenant);
 begin
 	return query
-	with absorbed as materialized (
+	with part as materialized (
 		select m.merged_into as root, m.id, m.name from contact m
 		where m.tenant_id = p_tenant and m.merged_into = any (p_roots)),
 	member as materialized (
 		select r.id as root, r.id from unnest(p_roots) r(id)
 		union all
-		select a.root, a.id from absorbed a),
+		select a.root, a.id from part a),
 	named as (
-		select distinct on (a.root) a.root, a.name from absorbed a
+		select distinct on (a.root) a.root, a.name from part a
 		where a.name is not null order by a.root, a.id),
 	employer as (
 		select m.root from member m cross join lateral (
