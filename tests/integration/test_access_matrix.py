@@ -72,6 +72,10 @@ class Tenant:
             "contact": self.contact(seen), "kind": "note", "direction": "in",
             "summary": f"note-{'seen' if seen else 'unseen'}-{self.mark}"})["id"]
 
+    def page(self, seen=True):
+        url = self.api.create(f"/v1/contacts/{self.contact(seen)}/page", {})["url"]
+        return url.rpartition("/")[2]
+
     def key(self, seen=True):
         return self.api.create("/v1/api-keys", {"name": f"k-{self.mark}",
                                                 "role": "readonly"})["id"]
@@ -115,7 +119,8 @@ KINDS = {"/v1/contacts/{id}": "contact", "/v1/interactions/{id}": "interaction",
          "/v1/agents/{id}": "agent", "/v1/api-keys/{id}": "key",
          "/v1/contacts/import/{id}": "import_run",
          "/v1/merge-suggestions/{id}": "suggestion",
-         "/v1/webhooks/{id}": "webhook", "/v1/channels/{name}": "channel"}
+         "/v1/webhooks/{id}": "webhook", "/v1/channels/{name}": "channel",
+         "/p/{token}": "page"}
 
 
 def kind_of(path):
