@@ -171,10 +171,9 @@ holders_of(int address)
 static bool
 holds_better(int p, int q, int address, bool by_trust)
 {
-	const struct person *a = &m.people[p], *b = &m.people[q];
-
 	if (q == NOBODY)
 		return true;
+	const struct person *a = &m.people[p], *b = &m.people[q];
 	if (by_trust && a->trust[address] != b->trust[address])
 		return a->trust[address] > b->trust[address];
 	if (a->first_seen[address] != b->first_seen[address])
