@@ -132,6 +132,8 @@ note_rejected(struct import *im, const struct import_row *row, const char *why)
 static void
 forget_saved(struct import *im)
 {
+	if (!im->n_saving)
+		return;
 	for (size_t i = 0; i < im->n_saving; i++)
 		xfree(&im->unsaved[i].why);
 	im->n_unsaved -= im->n_saving;
