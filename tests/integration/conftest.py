@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import psycopg2
@@ -29,8 +30,10 @@ counter = itertools.count(1)
 def pytest_configure(config):
     config.addinivalue_line("markers", "asterisk: needs a real Asterisk and sipp")
     config.addinivalue_line("markers", "browser: needs chromium and playwright-core")
-    # Ended from outside (timeout, CI), the fixtures still stop what they started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Ended from outside (timeout, CI), the fixtures still stop what they started. A worker
+    # of xdist may run its tests beside its main thread, which alone may say so.
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
