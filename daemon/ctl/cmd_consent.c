@@ -107,11 +107,11 @@ read_decision(const struct ctl_args *a, json_t *body)
 {
 	const char *allow = args_get(a, "allow"), *deny = args_get(a, "deny");
 	bool silent = args_has(a, "do-not-contact");
-	json_t *wish = allow || deny ? wish_parse(allow ? allow : deny) : NULL;
 
 	if (!!allow + !!deny + silent != 1)
 		return args_wrong("consent record",
 			"give one of --allow, --deny and --do-not-contact");
+	json_t *wish = silent ? NULL : wish_parse(allow ? allow : deny);
 	if (!silent && !wish)
 		return args_wrong("consent record",
 			"%s: KIND:PURPOSE, maybe with an address, as in "
