@@ -550,7 +550,7 @@ begin
 end $$;
 
 -- PUT …/preferences. p_wishes: {preferred, quiet_hours, denied, allowed, do_not_contact,
--- source}, checked by the daemon; denied and allowed are [{kind, purpose, address_kind,
+-- source, evidence}, checked by the daemon; denied and allowed are [{kind, purpose, address_kind,
 -- address_value}]. state: 'ok', 'not_found', 'not_theirs' with json = the address.
 create function preferences_put(p_tenant integer, p_actor text, p_role text, p_id uuid,
 	p_wishes jsonb, p_fields text[], p_event uuid, p_event_at bigint, p_changes text,
@@ -558,7 +558,7 @@ create function preferences_put(p_tenant integer, p_actor text, p_role text, p_i
 declare
 	c record;
 	v_says jsonb := jsonb_build_object('source', p_wishes->>'source', 'state', 'confirmed',
-		'evidence', '{}'::jsonb);
+		'evidence', coalesce(p_wishes->'evidence', '{}'));
 	v_any jsonb := '{"kind": "*", "purpose": "*", "address_kind": "", "address_value": ""}';
 	v_at jsonb;
 	v_seq bigint;
