@@ -29,7 +29,8 @@ merging_new(struct http_request *r)
 	return m;
 }
 
-static void
+/* False: the answer is no unmerge's (a contact may have an attribute of that name). */
+static bool
 publish_released(struct app *app, const struct merging *m, const char *json)
 {
 	json_t *contact = json_loads(json, 0, NULL);
@@ -41,7 +42,9 @@ publish_released(struct app *app, const struct merging *m, const char *json)
 			json, changes);
 		xfree(&changes);
 	}
+	bool published = id != NULL;
 	json_decref(contact);
+	return published;
 }
 
 static void
@@ -49,9 +52,8 @@ on_done(void *arg, const struct store_answer *a)
 {
 	struct merging *m = arg;
 	struct app *app = caller_of(m->request)->app;
-	if (a->status == STORE_OK && strstr(a->json, "\"released\""))
-		publish_released(app, m, a->json);
-	else if (a->status == STORE_OK)
+	if (a->status == STORE_OK &&
+		!(strstr(a->json, "\"released\"") && publish_released(app, m, a->json)))
 		publish_object(app, m->actor.tenant, &m->stamp, 0, NULL, a->json, NULL);
 	reply_from_store(m->request, a);
 	mem_free(m);

@@ -165,6 +165,14 @@ def test_merges_are_told(api, tenant, subscriber, pair):
     assert "+886912000002" not in addresses(event["object"])
 
 
+def test_an_attribute_named_as_an_answers_member_hides_no_event(api, tenant, subscriber, pair):
+    one, two, _, _ = pair
+    api.patch(f"/v1/contacts/{one}", {"attributes": {"released": 1, "absorbed": 2}})
+    assert merge(api, one, two).status == 200
+    event = subscriber.wait_event("contact.merged", tenant=tenant)
+    assert event["object"]["id"] == one and event["changes"] == {"absorbed": two}
+
+
 def test_merges_are_kept_for_webhooks(make_daemon, database):
     daemon = make_daemon(webhooks={"allow_private": "yes"}).start()
     api = daemon.api()
